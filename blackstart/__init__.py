@@ -1,0 +1,59 @@
+"""Blackstart: chaos-engineering and disaster-recovery drills for LangChain/LangGraph services.
+
+A drill imports everything it needs from here::
+
+    from blackstart import Control, Objectives, experiment, kill, promoted
+
+Names are resolved on first use, so that importing the pytest plugin loads neither Docker nor Kubernetes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blackstart.drill.declare import experiment
+    from blackstart.drill.trial import Drill
+    from blackstart.faults import edge_down, edge_latency, freeze, kill, switchover
+    from blackstart.model.experiment import Control
+    from blackstart.model.objectives import Objectives
+    from blackstart.observe.until import promoted
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Control": "blackstart.model.experiment",
+    "Drill": "blackstart.drill.trial",
+    "Objectives": "blackstart.model.objectives",
+    "edge_down": "blackstart.faults",
+    "edge_latency": "blackstart.faults",
+    "experiment": "blackstart.drill.declare",
+    "freeze": "blackstart.faults",
+    "kill": "blackstart.faults",
+    "promoted": "blackstart.observe.until",
+    "switchover": "blackstart.faults",
+}
+
+__all__ = [
+    "Control",
+    "Drill",
+    "Objectives",
+    "edge_down",
+    "edge_latency",
+    "experiment",
+    "freeze",
+    "kill",
+    "promoted",
+    "switchover",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'blackstart' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
