@@ -1,0 +1,188 @@
+"""Verdicts: every objective against its measurement, the checker, the gates (DESIGN section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from blackstart.measure.checkers import CHECKERS
+from blackstart.measure.evidence import blind, outlasted, unclean
+from blackstart.measure.measured import Measured
+from blackstart.model.durations import human, seconds
+from blackstart.model.errors import ConfigError
+from blackstart.model.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judgement: what was asked, the bound (None where there is none), what was measured, the verdict."""
+
+    objective: str
+    bound: Any
+    measured: str
+    verdict: Verdict
+
+
+#: Judges one objective: the bound as written, and the figures.
+Judge = Callable[[Any, Measured], tuple[str, Verdict]]
+
+
+def judge(found: Measured, objectives: Mapping[str, Any] | None, gates: list[str]) -> list[Finding]:
+    """Judge a run; its verdict is the worst of the findings.
+
+    With objectives: one finding each (None is no objective), then `checker` and `gates`. Without:
+    `rto`, `load`, `baseline`, `checker` and `gates`. Raises ConfigError for a bound that is none.
+    """
+    asked = {name: bound for name, bound in (objectives or {}).items() if bound is not None}
+    if not asked:
+        return [_recovered(found), _load(found), _baseline(found), _checker(found), _gates(gates, ())]
+    findings = []
+    for name, bound in asked.items():
+        text, verdict = OBJECTIVES.get(name, _not_shown)(bound, found)
+        if gates and name in TIMING:
+            text, verdict = f"{text}; void: a gate tripped", Verdict.UNKNOWN
+        findings.append(Finding(name, bound, text, verdict))
+    if found.rto.censored and "rto" not in asked:
+        verdict = Verdict.UNKNOWN if gates else Verdict.FAIL
+        findings.append(Finding("rto", None, recovery_text(found), verdict))
+    void = [name for name in asked if name in TIMING]
+    return [*findings, _checker(found), _gates(gates, void)]
+
+
+def recovery_text(found: Measured) -> str:
+    """The RTO in words, with its bounds and kind."""
+    rto = found.rto
+    if rto.kind is None:
+        return "0 s: no outage felt" if found.events.faults else "0 s: no fault"
+    kind = found.kind_name(rto.kind)
+    if rto.censored:
+        return f"more than {human(rto.lo / 1e9)} ({kind}): no lasting recovery before the load ended"
+    return f"{human(rto.lo / 1e9)} to {human(rto.hi / 1e9)} ({kind})"
+
+
+# -- objectives -----------------------------------------------------------------------------------------
+
+
+def _rto(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    limit, rto = _ns(bound), found.rto
+    if rto.censored or rto.lo > limit:
+        return recovery_text(found), Verdict.FAIL
+    if reasons := list(blind(found)):
+        return reasons[0], Verdict.UNKNOWN
+    return recovery_text(found), Verdict.PASS if rto.hi <= limit else Verdict.UNKNOWN
+
+
+def _rpo(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    limit, rpo = _ns(bound), found.rpo
+    if rpo.oldest is None:
+        return f"{rpo.lost} lost, of unknown age: no fault", Verdict.UNKNOWN
+    if rpo.oldest > limit:
+        return f"{human(rpo.oldest / 1e9)}, the oldest of {rpo.lost} lost", Verdict.FAIL
+    if not rpo.lost and (missing := _missing("lost", found)):
+        return missing, Verdict.UNKNOWN
+    return f"{human(rpo.oldest / 1e9)}, {rpo.lost} lost", Verdict.PASS
+
+
+def _availability(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    limit = _number(bound)
+    if limit > 1:
+        raise ConfigError(f"availability is a share from 0 to 1, not {bound!r}")
+    value = found.phases["during"].availability
+    if value is None:
+        return "nothing was due during a fault", Verdict.UNKNOWN
+    return f"{value * 100:.2f} % during the fault", Verdict.PASS if value >= limit else Verdict.FAIL
+
+
+def _count_of(name: str) -> Judge:
+    def count(bound: Any, found: Measured) -> tuple[str, Verdict]:
+        limit, value = _number(bound), found.checked.counts[name]
+        if value > limit:
+            return str(value), Verdict.FAIL
+        if not value and (missing := _missing(name, found)):
+            return missing, Verdict.UNKNOWN
+        return str(value), Verdict.PASS
+
+    return count
+
+
+def _not_shown(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    return "the run's files cannot show it", Verdict.UNKNOWN
+
+
+def _missing(name: str, found: Measured) -> str | None:
+    """What the history would have to hold for an empty list to mean something; None if it holds it."""
+    history, checked = found.load.history, found.checked
+    if name == "stale_reads":
+        return None if any(not history.final[r.op] for r in history.reads) else "no read before the end"
+    if name == "split_brain":
+        return None if history.nodes else "no acknowledgement names its term"
+    if name in ("lost", "never_read", "recovered") and not history.write_op:
+        return "no ledger write"
+    return None if checked.closed or name == "never_read" else "no final read"
+
+
+#: How each objective is judged; one that is not listed cannot be shown by the two files.
+OBJECTIVES: dict[str, Judge] = {
+    "rto": _rto,
+    "rpo": _rpo,
+    "availability": _availability,
+    **{name: _count_of(name) for name in CHECKERS},
+}
+
+#: Objectives that a lagging client or a stolen host can spoil; what the ledger shows stands regardless.
+TIMING = ("rto", "availability")
+
+
+# -- the rest -------------------------------------------------------------------------------------------
+
+
+def _recovered(found: Measured) -> Finding:
+    verdict = Verdict.FAIL if found.rto.censored else Verdict.PASS
+    return Finding("rto", None, recovery_text(found), verdict)
+
+
+def _load(found: Measured) -> Finding:
+    reasons = [*blind(found), *outlasted(found)]
+    text = "; ".join(reasons) or f"{len(found.load.by_due)} operations"
+    return Finding("load", None, text, Verdict.UNKNOWN if reasons else Verdict.PASS)
+
+
+def _baseline(found: Measured) -> Finding:
+    reasons = list(unclean(found))
+    verdict = Verdict.UNKNOWN if reasons else Verdict.PASS
+    return Finding("baseline", None, "; ".join(reasons) or "clean", verdict)
+
+
+def _checker(found: Measured) -> Finding:
+    checked = found.checked
+    verdict = checked.verdict(needs_closing=bool(found.load.history.write_op))
+    reasons = [f"{checked.counts[name]} {name}" for name in checked.defects()]
+    if verdict is Verdict.UNKNOWN:
+        unread = len(checked.lists["never_read"])
+        reasons = [
+            *([f"{unread} keys never read"] if unread else []),
+            *(f"no {kind} was ever ok" for kind in checked.silent),
+        ] or ["no final read"]
+    return Finding("checker", None, ", ".join(reasons) or "no defect", verdict)
+
+
+def _gates(gates: list[str], void: list[str] | tuple[()]) -> Finding:
+    if not gates:
+        return Finding("gates", None, "none tripped", Verdict.PASS)
+    names = f"tripped: {', '.join(dict.fromkeys(gates))}"
+    if not void:
+        return Finding("gates", None, f"{names}; no timing objective to void", Verdict.PASS)
+    return Finding("gates", None, f"{names}; void: {', '.join(void)}", Verdict.UNKNOWN)
+
+
+def _ns(bound: Any) -> int:
+    if not isinstance(bound, int | float | str):
+        raise ConfigError(f"not a duration: {bound!r}")
+    return round(seconds(bound) * 1e9)
+
+
+def _number(bound: Any) -> float:
+    if isinstance(bound, bool) or not isinstance(bound, int | float) or bound < 0:
+        raise ConfigError(f"a bound must be a number from 0, not {bound!r}")
+    return bound

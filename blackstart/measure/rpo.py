@@ -1,0 +1,47 @@
+"""RPO: acknowledged writes that are gone, and how old the oldest was when the fault struck."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from blackstart.history.records import INFO, FaultSpan
+from blackstart.measure.checkers import lost_writes
+from blackstart.measure.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Counts of writes; `oldest` in ns: 0 when nothing is lost, None when no fault tells the age."""
+
+    lost: int
+    oldest: int | None
+    indeterminate: int
+    recovered: int
+
+
+def loss(ledger: Ledger, faults: Iterable[FaultSpan]) -> Loss:
+    """Age of a lost write: from the invoke of its first acknowledged attempt to the next fault's begin."""
+    begins = sorted(fault.begin for fault in faults)
+    invoked, attempt = ledger.history.invoked, ledger.writes.ack_op
+    gone = [invoked[attempt[write]] for write in lost_writes(ledger)]
+    columns = zip(ledger.state, ledger.writes.entry, strict=True)
+    unsure = [ledger.held[entry] for state, entry in columns if state == INFO]
+    return Loss(
+        lost=len(gone),
+        oldest=_oldest(gone, begins),
+        indeterminate=len(unsure),
+        recovered=sum(1 for held in unsure if held),
+    )
+
+
+def _oldest(gone: list[int], begins: list[int]) -> int | None:
+    if not gone:
+        return 0
+    if not begins:
+        return None
+    # One that was lost after the last begin has age 0.
+    following = [*begins, None]
+    ages = ((following[bisect_right(begins, invoke)], invoke) for invoke in gone)
+    return max(0 if begin is None else begin - invoke for begin, invoke in ages)
