@@ -1,0 +1,88 @@
+"""`blackstart heal` and `blackstart down`: put right, or away, what runs have left."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import click
+
+from blackstart.model.errors import HarnessError
+
+#: Something is left: see what was printed.
+LEFT = 1
+
+
+@click.command("heal")
+@click.argument("run_id", required=False)
+@click.option("--all", "everything", is_flag=True, help="Also runs that left no journal here; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def heal_command(run_id: str | None, everything: bool, yes: bool) -> None:
+    """Undo the faults that dead runs left in force (yours, or RUN_ID alone).
+
+    A live run is never touched; a stack that was to be kept stays. Exit 1 if something is left.
+    """
+    from blackstart.injection.heal import heal
+
+    if everything and not yes:
+        click.confirm("Heal every run on this engine, also those of other users?", abort=True)
+    report = heal(run_id, all=everything)
+    for line in report.lines:
+        click.echo(line)
+    if not report.runs:
+        click.echo("nothing to heal")
+    if not report.ok:
+        raise click.exceptions.Exit(LEFT)
+
+
+@click.command("down")
+@click.argument("run_ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every run on this engine; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def down_command(run_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
+    """Remove the stacks of your runs that are over or kept, or of RUN_IDS.
+
+    Containers, networks and volumes go by their label alone. Asks before it takes a stack from a live run.
+    Exit 1 if something is left.
+    """
+    from blackstart.injection.lock import RunLock
+    from blackstart.injection.state import runs, state_dir
+    from blackstart.platforms.docker import DockerPlatform
+    from blackstart.platforms.engine import connect
+
+    platform = DockerPlatform(connect())
+    present = platform.runs()
+    live = {run for run in present if RunLock(run).held_elsewhere()}
+    if run_ids:
+        chosen = list(run_ids)
+        for run in chosen:
+            state_dir(run)  # ConfigError for what is no run id
+    elif everything:
+        chosen = present
+    else:
+        chosen = [run for run in runs() if not RunLock(run).held_elsewhere()]
+    if everything and present and not yes:
+        click.confirm(f"Remove every run on this engine ({', '.join(present)})?", abort=True)
+    elif (taken := [run for run in chosen if run in live]) and not yes:
+        click.confirm(f"{', '.join(taken)} is in use by a live process. Remove it all the same?", abort=True)
+    left = False
+    for run in chosen:
+        left |= not _remove(run, platform)
+        if run not in live:
+            shutil.rmtree(state_dir(run), ignore_errors=True)
+    if not chosen:
+        click.echo("nothing to remove")
+    if others := [run for run in present if run not in chosen]:
+        click.echo(f"left alone (name them, or --all): {', '.join(others)}")
+    if left:
+        raise click.exceptions.Exit(LEFT)
+
+
+def _remove(run: str, platform: Any) -> bool:
+    try:
+        removed = platform.remove_run(run)
+    except HarnessError as error:
+        click.echo(f"run {run}: {error}", err=True)
+        return False
+    click.echo(f"run {run}: " + (f"removed {len(removed)}" if removed else "nothing was left"))
+    return True

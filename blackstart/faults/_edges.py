@@ -1,0 +1,156 @@
+"""What the faults on edges share: which edges, and how to reach their proxies from the record alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.model.errors import ConfigError, HarnessError, InjectionError, PlatformError
+from blackstart.model.selector import Selector
+from blackstart.model.stack import Edge, Stack
+from blackstart.toxiproxy.client import EdgeProxy, ToxiproxyClient
+
+#: Where a sidecar's Toxiproxy listens for its API, inside the pod.
+API_PORT = 8474
+
+
+@dataclass(frozen=True)
+class EdgeFault(Fault):
+    """A fault on the edges from `target` to `upstream`, on one upstream port or (None) on all."""
+
+    grace: ClassVar[float] = 4.0
+
+    target: str
+    upstream: str
+    port: int | None = None
+
+    def validate(self, stack: Stack) -> None:
+        """ConfigError names the edges there are if none fits."""
+        ends = Selector.parse(self.target), Selector.parse(self.upstream)
+        for end in ends:
+            end.validate(stack)
+        # Roles are not known before the fault strikes: here every instance of the service may hold it.
+        self._fitting(
+            stack, *({i.name for i in stack.instances if e.name in (i.name, i.service)} for e in ends)
+        )
+
+    def plan(self, site: Site) -> Undo:
+        """The edges as they are now; InjectionError if one is down or carries a toxic already."""
+        sources = {i.name for i in site.resolve(self.target)}
+        upstreams = {i.name for i in site.resolve(self.upstream)}
+        edges = []
+        for edge in self._fitting(site.stack, sources, upstreams):
+            api = site.proxy_api(edge.source)
+            proxy = ToxiproxyClient(api).proxy(edge.name)
+            if not proxy.enabled or proxy.toxics():
+                raise InjectionError(f"edge {edge} is down or disturbed already")
+            edges.append(
+                {
+                    "edge": str(edge),
+                    "sidecar": site.sidecar(edge.source),
+                    "api": api,
+                    "proxy": {"name": edge.name, "listen": proxy.listen, "upstream": proxy.upstream},
+                }
+            )
+        targets = tuple(dict.fromkeys(str(e["sidecar"]) for e in edges))
+        manual = "; ".join(f"curl -X POST {e['api']}/reset" for e in {e["api"]: e for e in edges}.values())
+        return Undo(self.kind, site.run_id, targets, {"edges": edges, **self.details()}, manual)
+
+    def details(self) -> dict[str, Any]:
+        """What else the undo of this fault must know."""
+        return {}
+
+    def _fitting(self, stack: Stack, sources: set[str], upstreams: set[str]) -> list[Edge]:
+        between = [e for e in stack.edges if e.source in sources and e.upstream in upstreams]
+        found = [e for e in between if self.port in (None, e.port)]
+        if found:
+            return found
+        at = f" on port {self.port}" if self.port is not None else ""
+        known = between or [e for e in stack.edges if e.source in sources]
+        raise ConfigError(
+            f"no edge from {self.target!r} to {self.upstream!r}{at}; "
+            f"edges from there: {', '.join(map(str, known)) or 'none'}"
+        )
+
+    @classmethod
+    def undo(cls, undo: Undo, platform: Platform) -> None:
+        """Take the fault off every edge, also where another cannot be reached; then raise."""
+
+        def restore(client: ToxiproxyClient, edge: Mapping[str, Any]) -> None:
+            proxy = client.get_proxy(edge["proxy"]["name"])
+            if proxy is None:
+                client.populate([edge["proxy"]])
+            else:
+                cls.restore(proxy, undo)
+
+        _each(undo, platform, restore)
+
+    @classmethod
+    def undone(cls, undo: Undo, platform: Platform) -> str | None:
+        """See Fault.undone."""
+        for edge in undo.data["edges"]:
+            proxy = client_of(edge, platform).get_proxy(edge["proxy"]["name"])
+            if proxy is None:
+                return f"edge {edge['edge']} has no proxy"
+            if wrong := cls.wrong(proxy, undo):
+                return f"edge {edge['edge']} {wrong}"
+        return None
+
+    @classmethod
+    def escalate(cls, undo: Undo, platform: Platform) -> None:
+        """Make the proxies anew. (A sidecar that does not answer at all cannot be helped from here.)"""
+
+        def renew(client: ToxiproxyClient, edge: Mapping[str, Any]) -> None:
+            proxy = client.get_proxy(edge["proxy"]["name"])
+            if proxy is not None and cls.wrong(proxy, undo):
+                proxy.destroy()
+            client.populate([edge["proxy"]])
+
+        _each(undo, platform, renew)
+
+    @classmethod
+    def restore(cls, proxy: EdgeProxy, undo: Undo) -> None:
+        """Take the fault off this proxy; idempotent."""
+        raise NotImplementedError
+
+    @classmethod
+    def wrong(cls, proxy: EdgeProxy, undo: Undo) -> str | None:
+        """What of the fault is still seen on this proxy; None if nothing."""
+        raise NotImplementedError
+
+
+def client_of(edge: Mapping[str, Any], platform: Platform) -> ToxiproxyClient:
+    """The Toxiproxy of a recorded edge, at the port where its sidecar publishes it now."""
+    port = platform.bindings(edge["sidecar"]).get(API_PORT)
+    return ToxiproxyClient(f"http://127.0.0.1:{port}" if port else edge["api"])
+
+
+def _each(undo: Undo, platform: Platform, act: Callable[[ToxiproxyClient, Mapping[str, Any]], None]) -> None:
+    """`act` on every recorded edge at once: a server that hangs costs one timeout, not one an edge."""
+
+    def attempt(edge: Mapping[str, Any]) -> str | None:
+        try:
+            act(client_of(edge, platform), edge)
+        except HarnessError as error:
+            return f"edge {edge['edge']}: {error}"
+        return None
+
+    edges = undo.data["edges"]
+    with ThreadPoolExecutor(min(16, len(edges)), thread_name_prefix="edges") as pool:
+        errors = [e for e in pool.map(attempt, edges) if e is not None]
+    if errors:
+        raise PlatformError("; ".join(errors))
+
+
+def proxies(site: Site, undo: Undo) -> list[tuple[Mapping[str, Any], EdgeProxy]]:
+    """Each recorded edge with its proxy as it is now."""
+    return [(e, client_of(e, site.platform).proxy(e["proxy"]["name"])) for e in undo.data["edges"]]
+
+
+def shown(attributes: Mapping[str, Any]) -> str:
+    """Attributes of a toxic in words."""
+    return json.dumps(dict(attributes), sort_keys=True)

@@ -1,0 +1,132 @@
+"""What a fault is: immutable data that can be planned, injected, seen to bite, and undone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Protocol
+
+from blackstart.model.durations import Duration, seconds
+from blackstart.model.stack import Instance, Stack
+from blackstart.platforms.capabilities import Container, ExecResult
+
+
+class Platform(Protocol):
+    """Where the targets live. Which of it a fault needs, it says in `capabilities`."""
+
+    def list(self, run_id: str | None = None) -> Sequence[Container]: ...
+    def bindings(self, name: str) -> Mapping[int, int]: ...
+    def is_running(self, name: str) -> bool: ...
+    def kill(self, name: str) -> None: ...
+    def start(self, name: str) -> None: ...
+    def is_paused(self, name: str) -> bool: ...
+    def pause(self, name: str) -> None: ...
+    def unpause(self, name: str) -> None: ...
+    def exec(self, name: str, cmd: Sequence[str], timeout: float = 10.0) -> ExecResult: ...
+    def pids(self, name: str, process: str) -> Sequence[int]: ...
+    def signal_process(self, name: str, process: str, signal: str) -> Sequence[int]: ...
+
+
+class Site(Protocol):
+    """Where a fault strikes: the running stack (`blackstart.stack.running.RunningStack`)."""
+
+    @property
+    def stack(self) -> Stack: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def platform(self) -> Any: ...
+    def resolve(self, selector: str) -> tuple[Instance, ...]: ...
+    def container(self, instance: str) -> str: ...
+    def sidecar(self, instance: str) -> str: ...
+    def proxy_api(self, instance: str) -> str: ...
+    def url(self, instance: str, port: str, path: str = "") -> str: ...
+    def role_map(self, service: str) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True)
+class Undo:
+    """All that another process needs to undo a fault: which kind, whose run, which containers, and data.
+
+    `targets` are container names; `manual` is a shell command that a person can run instead.
+    """
+
+    kind: str
+    run_id: str
+    targets: tuple[str, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    manual: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the journal holds it."""
+        return {
+            "kind": self.kind,
+            "run_id": self.run_id,
+            "targets": list(self.targets),
+            "data": dict(self.data),
+            "manual": self.manual,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Undo:
+        """The reverse of `to_dict`."""
+        return cls(data["kind"], data["run_id"], tuple(data["targets"]), data["data"], data["manual"])
+
+
+@dataclass(frozen=True)
+class Fault(ABC):
+    """A fault as data. `max_duration` is how long it may stay in force before the engine undoes it.
+
+    Life cycle: `validate` (against the declaration), `plan` (against the running stack, before anything is
+    touched), `inject`, `bite`; then, perhaps in another process and from the plan alone, `undo` and `undone`.
+    """
+
+    kind: ClassVar[str]
+    capabilities: ClassVar[tuple[str, ...]] = ()
+    #: Seconds that the effect may take to show, and that the restored state may take to show by itself.
+    bite_limit: ClassVar[float] = 5.0
+    grace: ClassVar[float] = 5.0
+
+    max_duration: Duration = field(default="120s", kw_only=True)
+
+    def __post_init__(self) -> None:
+        seconds(self.max_duration)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The kind and every parameter, as written."""
+        own = sorted(
+            fields(self), key=lambda f: f.kw_only is True
+        )  # the target first, what all faults have last
+        return {"kind": self.kind, **{f.name: getattr(self, f.name) for f in own}}
+
+    @abstractmethod
+    def validate(self, stack: Stack) -> None:
+        """Raise ConfigError, naming the valid ones, for a target or parameter that the stack lacks."""
+
+    @abstractmethod
+    def plan(self, site: Site) -> Undo:
+        """Resolve the targets and say how to undo; touches nothing. Raises InjectionError if it cannot be."""
+
+    @abstractmethod
+    def inject(self, site: Site, undo: Undo) -> None:
+        """Bring the fault about."""
+
+    @abstractmethod
+    def bite(self, site: Site, undo: Undo) -> str:
+        """What shows that the fault is in force; BiteError if nothing does (yet)."""
+
+    @classmethod
+    @abstractmethod
+    def undo(cls, undo: Undo, platform: Platform) -> None:
+        """Take the fault back; idempotent, from the record alone."""
+
+    @classmethod
+    @abstractmethod
+    def undone(cls, undo: Undo, platform: Platform) -> str | None:
+        """None once the fault is seen to be gone, else what is still wrong."""
+
+    @classmethod
+    def escalate(cls, undo: Undo, platform: Platform) -> None:
+        """The harder way, where `undo` did not lead to `undone` within `grace`; by default once more."""
+        cls.undo(undo, platform)

@@ -1,0 +1,67 @@
+"""Freeze: every process of a container stops where it is, as on a host that stalls; its sockets stay open."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import ClassVar
+
+from blackstart.faults._registry import register
+from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.model.durations import Duration
+from blackstart.model.errors import BiteError, InjectionError
+from blackstart.model.selector import Selector
+from blackstart.model.stack import Stack
+
+
+@register
+@dataclass(frozen=True)
+class Freeze(Fault):
+    """Freeze the service's container; its sidecar goes on accepting connections on its behalf."""
+
+    kind: ClassVar[str] = "freeze"
+    capabilities: ClassVar[tuple[str, ...]] = ("pause",)
+
+    target: str
+
+    def validate(self, stack: Stack) -> None:
+        """See Fault.validate."""
+        Selector.parse(self.target).validate(stack)
+
+    def plan(self, site: Site) -> Undo:
+        """InjectionError if one is frozen already: its undo would not be ours."""
+        names = tuple(site.container(i.name) for i in site.resolve(self.target))
+        for name in names:
+            if not site.platform.is_running(name) or site.platform.is_paused(name):
+                raise InjectionError(f"{name} is down or frozen already: it cannot be frozen")
+        return Undo(self.kind, site.run_id, names, {}, f"docker unpause {shlex.join(names)}")
+
+    def inject(self, site: Site, undo: Undo) -> None:
+        """See Fault.inject."""
+        for name in undo.targets:
+            site.platform.pause(name)
+
+    def bite(self, site: Site, undo: Undo) -> str:
+        """The engine says that it is paused."""
+        for name in undo.targets:
+            if not site.platform.is_paused(name):
+                raise BiteError(f"{name} is not paused")
+        return f"paused: {', '.join(undo.targets)}"
+
+    @classmethod
+    def undo(cls, undo: Undo, platform: Platform) -> None:
+        """See Fault.undo."""
+        for name in undo.targets:
+            if platform.is_paused(name):
+                platform.unpause(name)
+
+    @classmethod
+    def undone(cls, undo: Undo, platform: Platform) -> str | None:
+        """See Fault.undone."""
+        frozen = [name for name in undo.targets if platform.is_paused(name)]
+        return f"still paused: {', '.join(frozen)}" if frozen else None
+
+
+def freeze(target: str, **options: Duration) -> Freeze:
+    """Freeze `target` (`freeze("redis.primary")`)."""
+    return Freeze(target, **options)

@@ -1,0 +1,123 @@
+"""Kill: every process of a name inside a container at once, or the whole container. Its end is its undo."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import ClassVar
+
+from blackstart.faults._registry import register
+from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.model.durations import Duration
+from blackstart.model.errors import BiteError, InjectionError
+from blackstart.model.selector import Selector
+from blackstart.model.stack import Stack
+
+
+@register
+@dataclass(frozen=True)
+class Kill(Fault):
+    """SIGKILL to all processes named `process` (as `pgrep -x` knows it), or to the container where None.
+
+    Undone once the container runs and, where a process was named, one of that name is back: by its
+    supervisor, or after `grace` seconds by a restart of the container.
+    """
+
+    kind: ClassVar[str] = "kill"
+    capabilities: ClassVar[tuple[str, ...]] = ("kill", "signal")
+    grace: ClassVar[float] = 20.0
+
+    target: str
+    process: str | None = None
+
+    def validate(self, stack: Stack) -> None:
+        """See Fault.validate."""
+        Selector.parse(self.target).validate(stack)
+
+    def plan(self, site: Site) -> Undo:
+        """Looks up who it is and which pids die; InjectionError if there is nothing to kill."""
+        names = tuple(site.container(i.name) for i in site.resolve(self.target))
+        pids: dict[str, list[int]] = {}
+        for name in names:
+            if not site.platform.is_running(name):
+                raise InjectionError(f"{name} does not run: there is nothing to kill")
+            if self.process is None:
+                continue
+            pids[name] = list(site.platform.pids(name, self.process))
+            if not pids[name]:
+                raise InjectionError(
+                    f"{name} has no process {self.process!r}; it has: {_processes(site, name)}"
+                )
+            if 1 in pids[name]:
+                # The kernel drops signals to PID 1 from inside its namespace: the kill would be a lie.
+                raise InjectionError(f"{self.process!r} is PID 1 of {name}; kill the container instead")
+        manual = f"docker start {shlex.join(names)}"
+        return Undo(self.kind, site.run_id, names, {"process": self.process, "pids": pids}, manual)
+
+    def inject(self, site: Site, undo: Undo) -> None:
+        """Kill; InjectionError if all of them had gone by themselves since the plan."""
+        for name in undo.targets:
+            if self.process is None:
+                site.platform.kill(name)
+            elif not site.platform.signal_process(name, self.process, "KILL"):
+                raise InjectionError(f"{name} had no process {self.process!r} any more when the kill struck")
+
+    def bite(self, site: Site, undo: Undo) -> str:
+        """The pids that were there before are gone, whoever came back in their place."""
+        seen = []
+        for name in undo.targets:
+            running = site.platform.is_running(name)
+            if self.process is None:
+                if running:
+                    raise BiteError(f"{name} still runs")
+                seen.append(f"{name} is down")
+                continue
+            old = undo.data["pids"][name]
+            now = list(site.platform.pids(name, self.process)) if running else []
+            if left := sorted(set(old) & set(now)):
+                raise BiteError(f"{self.process} still runs in {name}: pids {left}")
+            seen.append(f"{len(old)} processes {self.process} of {name} gone (pids {_short(old)})")
+        return "; ".join(seen)
+
+    @classmethod
+    def undo(cls, undo: Undo, platform: Platform) -> None:
+        """Start the containers that are down; a supervisor brings its process back by itself."""
+        for name in undo.targets:
+            if not platform.is_running(name):
+                platform.start(name)
+
+    @classmethod
+    def undone(cls, undo: Undo, platform: Platform) -> str | None:
+        """See Fault.undone."""
+        process = undo.data["process"]
+        for name in undo.targets:
+            if not platform.is_running(name):
+                return f"{name} is down"
+            if process is not None and not platform.pids(name, process):
+                return f"{process} is not back in {name}"
+        return None
+
+    @classmethod
+    def escalate(cls, undo: Undo, platform: Platform) -> None:
+        """Restart the containers whose process nobody brings back."""
+        process = undo.data["process"]
+        for name in undo.targets:
+            if process is not None and platform.is_running(name) and not platform.pids(name, process):
+                platform.kill(name)
+        cls.undo(undo, platform)
+
+
+def kill(target: str, process: str | None = None, **options: Duration) -> Kill:
+    """Kill the processes named `process` of `target`, or its whole container: `kill("app-1")`."""
+    return Kill(target, process, **options)
+
+
+def _processes(site: Site, name: str) -> str:
+    listed = site.platform.exec(name, ["ps", "-eo", "comm="])
+    return (
+        ", ".join(sorted(set(listed.output.split()))) if listed.code == 0 else "(unknown: no ps in its image)"
+    )
+
+
+def _short(pids: list[int]) -> str:
+    return ", ".join(map(str, pids[:5])) + (", …" if len(pids) > 5 else "")

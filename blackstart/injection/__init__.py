@@ -1,0 +1,1 @@
+"""Faults in force: journal, lock, injector, watchdog, heal."""

@@ -1,0 +1,172 @@
+"""Heal: undo what dead runs left in force, and remove the stacks that were to go with them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from blackstart.injection.journal import Entry, Journal
+from blackstart.injection.lock import RunLock
+from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
+from blackstart.injection.undoing import undo_fully
+from blackstart.model.errors import HarnessError, LockHeld, PlatformError
+from blackstart.toxiproxy.client import ToxiproxyClient
+
+#: Seconds to undo each fault; a process that nobody restarts takes its grace and a restart.
+LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Healed:
+    """What was done about one run; `failed` names what is left and how to undo it by hand."""
+
+    run_id: str
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HealReport:
+    """What was done about each run that needed something."""
+
+    runs: tuple[Healed, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is left."""
+        return not any(r.failed for r in self.runs)
+
+    @property
+    def lines(self) -> list[str]:
+        """For people, one line a deed; empty if there was nothing to do."""
+        return [f"run {r.run_id}: {line}" for r in self.runs for line in (*r.done, *r.failed)]
+
+
+def heal(run_id: str | None = None, all: bool = False, platform: Any = None) -> HealReport:
+    """Heal the dead runs of this user, or only `run_id`; with `all` also runs that left no journal here.
+
+    A live run is never touched: naming one raises LockHeld. A stack that was to be kept stays.
+    The engine (default: the local one) is asked only if there is something to heal. Raises PlatformError.
+    """
+    healed = []
+    for run in [run_id] if run_id is not None else runs():
+        try:
+            with RunLock(run) if state_dir(run).exists() else _Nobody():
+                platform = platform or (_local() if _needs(run) else None)
+                if platform is not None:
+                    healed.append(_heal_own(run, platform))
+        except LockHeld:
+            if run_id is not None:
+                raise
+    if all or (run_id is not None and not state_dir(run_id).exists()):
+        platform = platform or _local()
+        known = set(runs())
+        foreign = [r for r in platform.runs() if r not in known and run_id in (None, r)]
+        healed += [_heal_foreign(run, platform) for run in foreign]
+    return HealReport(tuple(h for h in healed if h.done or h.failed))
+
+
+def undo_entries(
+    entries: Sequence[Entry],
+    journal: Journal,
+    platform: Any,
+    *,
+    by: str,
+    limit_s: float,
+) -> tuple[list[str], list[str]]:
+    """Undo all `entries` at once and close them; (what was undone, what was not and what to do)."""
+    if not entries:
+        return [], []
+
+    def undo(entry: Entry) -> tuple[bool, str]:
+        what = f"{entry.undo.kind} of {', '.join(entry.undo.targets)}"
+        if entry.boot_id != boot_id():
+            journal.close(entry.id, by="reboot")
+            return True, f"gone since the machine was started anew: {what}"
+        try:
+            if not platform.list(entry.undo.run_id):
+                journal.close(entry.id, by="removal")
+                return True, f"gone with its containers: {what}"
+            undo_fully(entry.undo, platform, limit_s, min(limit_s * 0.75, 20.0))
+        except Exception as error:  # noqa: BLE001 - one bad record must not keep the other faults in force
+            return False, str(error) or repr(error)
+        journal.close(entry.id, by=by)
+        return True, f"undone: {what}"
+
+    with ThreadPoolExecutor(len(entries), thread_name_prefix="undo") as pool:
+        results = list(pool.map(undo, entries))
+    return [t for ok, t in results if ok], [t for ok, t in results if not ok]
+
+
+def _heal_own(run_id: str, platform: Any) -> Healed:
+    journal = Journal(run_id)
+    done, failed = undo_entries(journal.in_force(), journal, platform, by="heal", limit_s=LIMIT_S)
+    record = RunRecord.read(run_id)
+    if record is not None and record.remove_stack:
+        failed = []  # what could not be undone goes with its containers
+        try:
+            if removed := platform.remove_run(run_id):
+                done.append(f"removed what it left: {len(removed)} containers, networks and volumes")
+        except PlatformError as error:
+            failed.append(f"not removed: {error}; by hand: blackstart down {run_id}")
+    if not failed and not platform.list(run_id):
+        shutil.rmtree(state_dir(run_id), ignore_errors=True)
+    return Healed(run_id, tuple(done), tuple(failed))
+
+
+def _needs(run_id: str) -> bool:
+    record = RunRecord.read(run_id)
+    return bool(Journal(run_id).in_force()) or (record is not None and record.remove_stack)
+
+
+def _heal_foreign(run_id: str, platform: Any) -> Healed:
+    """Without a journal: let frozen containers go on, start those that are down, reset every proxy."""
+    done, failed = [], []
+    containers = platform.list(run_id)
+    for container in _sidecars_first(containers):
+        try:
+            if platform.is_paused(container.name):
+                platform.unpause(container.name)
+                done.append(f"let go on: {container.name}")
+            if not platform.is_running(container.name):
+                platform.start(container.name)
+                done.append(f"started: {container.name}")
+            elif container.part == "sidecar":
+                done += _reset(container.name, platform)
+        except HarnessError as error:
+            failed.append(f"{container.name}: {error}")
+    return Healed(run_id, tuple(done), tuple(failed))
+
+
+def _reset(sidecar: str, platform: Any) -> list[str]:
+    from blackstart.faults._edges import API_PORT
+
+    client = ToxiproxyClient(f"http://127.0.0.1:{platform.bindings(sidecar)[API_PORT]}")
+    if all(p.enabled and not p.toxics() for p in client.proxies().values()):
+        return []
+    client.reset()
+    return [f"every edge as new: {sidecar}"]
+
+
+def _sidecars_first(containers: Iterable[Any]) -> list[Any]:
+    return sorted(containers, key=lambda c: c.part != "sidecar")
+
+
+def _local() -> Any:
+    from blackstart.platforms.docker import DockerPlatform
+    from blackstart.platforms.engine import connect
+
+    return DockerPlatform(connect(timeout_s=20))
+
+
+class _Nobody:
+    """The lock of a run that never had a folder here."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None

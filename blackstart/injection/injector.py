@@ -1,0 +1,173 @@
+"""The injector: journal, inject, see it bite; and every fault undone, whatever happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from blackstart.faults import Fault, Site, Undo
+from blackstart.injection.journal import Journal
+from blackstart.injection.state import RunRecord
+from blackstart.injection.undoing import undo_fully
+from blackstart.injection.watchdog import watched
+from blackstart.model.durations import human, seconds
+from blackstart.model.errors import BiteError, InjectionError, UndoError
+from blackstart.platforms.capabilities import require
+from blackstart.platforms.waiting import wait_for
+
+
+class Events(Protocol):
+    """Where events go; thread-safe. `EventWriter.write` is one."""
+
+    def __call__(self, source: str, event: str, **fields: Any) -> None: ...
+
+
+class Injection:
+    """A fault in force; a context manager that undoes it.
+
+    `bite` says what showed it, `plan` is how to undo it, `expired` tells that its time ran out.
+    """
+
+    def __init__(self, fault: Fault, plan: Undo, undo: Callable[[Injection], None]) -> None:
+        self.fault, self.plan = fault, plan
+        self.bite = ""
+        self.expired = False
+        self._undo, self._undone = undo, False
+        self._lock = threading.RLock()
+
+    @property
+    def in_force(self) -> bool:
+        """Whether it still has to be undone."""
+        return not self._undone
+
+    def undo(self) -> None:
+        """Undo, see that it is undone, and note the end; idempotent. After UndoError it is still in force."""
+        with self._lock:
+            if self._undone:
+                return
+            self._undo(self)
+            self._undone = True
+
+    def __enter__(self) -> Injection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.undo()
+
+
+class Injector:
+    """Injects faults into one running stack; a context manager that undoes what is left.
+
+    `events(source, event, **fields)` gets `begin` just before a fault acts and `end` once it is seen to be
+    undone, both with the fault as a dict; `injection`/`bite` in between with what showed it.
+    """
+
+    def __init__(self, running: Site, events: Events, journal: Journal) -> None:
+        self.running, self.journal = running, journal
+        self._events = events
+        self._injections: list[Injection] = []
+
+    def inject(self, fault: Fault, source: str = "fault") -> Injection:
+        """Bring `fault` about and return once it bites.
+
+        Whatever goes wrong after the journal entry, Ctrl-C included, the fault is undone before this raises.
+        Raises ConfigError (no such target or parameter), CapabilityMissing, InjectionError, BiteError.
+        """
+        fault.validate(self.running.stack)
+        require(self.running.platform, *fault.capabilities)
+        plan = fault.plan(self.running)
+        self._refuse_foreign(plan)
+        self._refuse_unwatched()
+        entry = self.journal.record(fault.to_dict(), plan)
+        timer: threading.Timer
+
+        def undo(injection: Injection) -> None:
+            timer.cancel()
+            self._undo(injection, entry, source)
+
+        injection = Injection(fault, plan, undo)
+        timer = threading.Timer(seconds(fault.max_duration), self._expire, (injection,))
+        timer.daemon = True
+        self._injections.append(injection)
+        try:
+            self._events(source, "begin", fault=fault.to_dict(), targets=list(plan.targets))
+            timer.start()
+            fault.inject(self.running, plan)
+            injection.bite = wait_for(
+                f"the bite of {fault.kind}",
+                lambda: fault.bite(self.running, plan),
+                limit=fault.bite_limit,
+                every=0.05,
+                error=BiteError,
+            )
+            self._events(
+                "injection", "bite", fault=fault.to_dict(), targets=list(plan.targets), bite=injection.bite
+            )
+        except BaseException as error:
+            try:
+                injection.undo()
+            except UndoError as worse:
+                raise worse from error
+            raise
+        return injection
+
+    def undo_all(self) -> None:
+        """Undo what is in force, newest first, each even if another fails; UndoError names those that did."""
+        failed = []
+        for injection in reversed(self._injections):
+            try:
+                injection.undo()
+            except UndoError as error:
+                failed.append(error)
+        if len(failed) == 1:
+            raise failed[0]
+        if failed:
+            raise UndoError("\n".join(map(str, failed)))
+
+    def __enter__(self) -> Injector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.undo_all()
+
+    def _undo(self, injection: Injection, entry: str, source: str) -> None:
+        fields = {"fault": injection.fault.to_dict(), "targets": list(injection.plan.targets)}
+        try:
+            try:
+                undo_fully(injection.plan, self.running.platform)
+            except KeyboardInterrupt:
+                # The first Ctrl-C asks for an end, and that includes this; the second one means now, and
+                # leaves the rest to the watchdog.
+                undo_fully(injection.plan, self.running.platform)
+                self._ended(injection, entry, source, fields)
+                raise
+        except UndoError as error:
+            self._events("injection", "not-undone", **fields, error=str(error))
+            raise
+        self._ended(injection, entry, source, fields)
+
+    def _ended(self, injection: Injection, entry: str, source: str, fields: dict[str, Any]) -> None:
+        injection._undone = True
+        self.journal.close(entry)
+        self._events(source, "end", **fields, bite=injection.bite, expired=injection.expired)
+
+    def _expire(self, injection: Injection) -> None:
+        """The maximum duration is over; a failure here is met again by `undo_all`, and by the watchdog."""
+        injection.expired = True
+        limit = human(seconds(injection.fault.max_duration))
+        self._events("injection", "expired", fault=injection.fault.to_dict(), limit=limit)
+        try:
+            injection.undo()
+        except UndoError as error:
+            self._events("injection", "expired", fault=injection.fault.to_dict(), error=str(error))
+
+    def _refuse_foreign(self, plan: Undo) -> None:
+        ours = {c.name for c in self.running.platform.list(self.running.run_id)}
+        if foreign := [name for name in plan.targets if name not in ours]:
+            raise InjectionError(f"not touched, for not of run {self.running.run_id}: {', '.join(foreign)}")
+
+    def _refuse_unwatched(self) -> None:
+        run_id = self.running.run_id
+        if RunRecord.read(run_id) is not None and not watched(run_id):
+            raise InjectionError(f"nothing injected: the watchdog of run {run_id} is gone")

@@ -1,0 +1,127 @@
+"""Heal undoes what dead runs left, from the journal alone, and leaves live ones alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from blackstart.faults import Fault, edge_down, freeze, kill
+from blackstart.faults._edges import API_PORT
+from blackstart.injection.heal import heal
+from blackstart.injection.journal import Journal
+from blackstart.injection.lock import RunLock
+from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
+from blackstart.model.errors import LockHeld
+from tests.faults.fakes import FakeSite, site
+from tests.toxiproxy.memory import ToxiproxyInMemory
+
+
+@pytest.fixture
+def server() -> Iterator[ToxiproxyInMemory]:
+    listens = {f"{pg}:{port}": f"127.0.1.1:{port}" for pg in ("pg-1", "pg-2") for port in (5432, 8008)}
+    with ToxiproxyInMemory(listens) as running:
+        yield running
+
+
+@pytest.fixture
+def where(server: ToxiproxyInMemory) -> FakeSite:
+    made = site()
+    made.apis["app-1"] = server.url
+    made.platform.host_ports = {API_PORT: server.port}
+    return made
+
+
+def leave(where: FakeSite, *faults: Fault) -> None:
+    """What a run leaves that was killed right after its injections."""
+    for fault in faults:
+        plan = fault.plan(where)
+        Journal(where.run_id).record(fault.to_dict(), plan)
+        fault.inject(where, plan)
+
+
+@pytest.mark.parametrize("mode", [503, 0], ids=["answers 503", "hangs"])
+def test_a_proxy_out_of_order_does_not_keep_the_others_in_force(
+    where: FakeSite, server: ToxiproxyInMemory, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    leave(where, freeze("pg-2"), edge_down("app-1", "pg-1", 5432))
+    monkeypatch.setattr("blackstart.injection.heal.LIMIT_S", 1.0)
+    server.refuse = lambda method, path: mode
+    report = heal(platform=where.platform)
+    assert not report.ok
+    assert where.platform.state["bs-r1-pg-2"] == "running"
+    (healed,) = report.runs
+    assert healed.done == ("undone: freeze of bs-r1-pg-2",)
+    assert "NOT undone" in healed.failed[0]
+    assert "503" in healed.failed[0] or "no answer within" in healed.failed[0]
+    assert f"undo by hand: curl -X POST {server.url}/reset" in healed.failed[0]
+    assert len(Journal("r1").in_force()) == 1
+    server.refuse = lambda method, path: None
+    assert heal(platform=where.platform).ok
+    assert server.proxies["pg-1:5432"]["enabled"]
+    assert heal(platform=where.platform).lines == []
+
+
+def test_a_stack_that_was_to_go_is_removed_and_its_folder_with_it(where: FakeSite) -> None:
+    leave(where, kill("app-1"))
+    RunRecord("r1", 1, boot_id(), True).write()
+    report = heal(platform=where.platform)
+    assert report.ok
+    assert report.lines == [
+        "run r1: undone: kill of bs-r1-app-1",
+        "run r1: removed what it left: 6 containers, networks and volumes",
+    ]
+    assert where.platform.state == {}
+    assert runs() == ()
+
+
+def test_a_stack_that_was_to_be_kept_stays(where: FakeSite) -> None:
+    leave(where, freeze("app-1"))
+    RunRecord("r1", 1, boot_id(), False).write()
+    assert heal(platform=where.platform).lines == ["run r1: undone: freeze of bs-r1-app-1"]
+    assert set(where.platform.state.values()) == {"running"}
+    assert runs() == ("r1",)
+    assert heal(platform=where.platform).lines == []
+
+
+def test_a_live_run_is_never_touched(where: FakeSite) -> None:
+    leave(where, freeze("app-1"))
+    with RunLock("r1"):
+        assert heal(platform=where.platform).lines == []
+        with pytest.raises(LockHeld, match="run r1 is in use by process"):
+            heal("r1", platform=where.platform)
+    assert where.platform.state["bs-r1-app-1"] == "paused"
+
+
+def test_faults_of_containers_that_are_gone_are_gone(where: FakeSite) -> None:
+    leave(where, freeze("app-1"))
+    where.platform.state.clear()
+    assert heal(platform=where.platform).lines == ["run r1: gone with its containers: freeze of bs-r1-app-1"]
+    assert not state_dir("r1").exists()
+
+
+def test_faults_from_before_a_reboot_are_gone(where: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave(where, freeze("app-1"))
+    monkeypatch.setattr("blackstart.injection.heal.boot_id", lambda: "another boot")
+    where.platform.log.clear()
+    assert heal(platform=where.platform).lines[0].endswith("anew: freeze of bs-r1-app-1")
+    assert where.platform.log == []
+
+
+def test_without_anything_to_heal_the_engine_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blackstart.injection.heal._local", lambda: pytest.fail("asked"))
+    assert heal().lines == []
+
+
+def test_a_run_without_a_journal_is_healed_by_looking_only_on_demand(
+    where: FakeSite, server: ToxiproxyInMemory
+) -> None:
+    where.platform.pause("bs-r1-pg-1")
+    where.platform.kill("bs-r1-app-1")
+    where.platform.log.clear()
+    assert heal(platform=where.platform).lines == []
+    assert where.platform.log == []
+    report = heal(all=True, platform=where.platform)
+    assert report.ok
+    assert set(where.platform.state.values()) == {"running"}
+    assert report.lines == ["run r1: let go on: bs-r1-pg-1", "run r1: started: bs-r1-app-1"]
