@@ -1,0 +1,96 @@
+"""What a platform may be able to do, as small protocols; and the data it answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from blackstart.model.errors import CapabilityMissing
+
+#: Seconds since the epoch, or a time with its zone.
+Moment = float | datetime
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """Exit code and output (stdout and stderr together) of a command run inside a container."""
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of a run, as its labels and state tell. `ports`: container port -> host port."""
+
+    name: str
+    run_id: str
+    stack: str
+    service: str
+    zone: str
+    instance: str
+    part: str
+    status: str
+    image: str
+    ports: Mapping[int, int]
+
+
+@runtime_checkable
+class Killable(Protocol):
+    """Can kill a container outright and start it again."""
+
+    def kill(self, name: str) -> None: ...
+    def start(self, name: str) -> None: ...
+    def is_running(self, name: str) -> bool: ...
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """Can freeze every process of a container and let them go on."""
+
+    def pause(self, name: str) -> None: ...
+    def unpause(self, name: str) -> None: ...
+    def is_paused(self, name: str) -> bool: ...
+
+
+@runtime_checkable
+class Executable(Protocol):
+    """Can run a command inside a container."""
+
+    def exec(self, name: str, cmd: Sequence[str], timeout: float = 10.0) -> ExecResult: ...
+
+
+@runtime_checkable
+class Signallable(Protocol):
+    """Can find processes inside a container by their name and signal them."""
+
+    def pids(self, name: str, process: str) -> list[int]: ...
+    def signal_process(self, name: str, process: str, signal: str) -> list[int]: ...
+
+
+@runtime_checkable
+class HasLogs(Protocol):
+    """Can show what a container wrote."""
+
+    def logs(
+        self, name: str, since: Moment | None = None, until: Moment | None = None, tail: int | None = None
+    ) -> str: ...
+
+
+#: By the name a fault asks for it.
+CAPABILITIES: dict[str, type] = {
+    "kill": Killable,
+    "pause": Pausable,
+    "exec": Executable,
+    "signal": Signallable,
+    "logs": HasLogs,
+}
+
+
+def require(platform: object, *names: str) -> None:
+    """Raise CapabilityMissing, naming what `platform` lacks of the capabilities `names`."""
+    lacking = [n for n in names if not isinstance(platform, CAPABILITIES[n])]
+    if lacking:
+        raise CapabilityMissing(f"{type(platform).__name__} cannot {', '.join(lacking)}")

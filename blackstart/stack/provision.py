@@ -1,0 +1,169 @@
+"""Bring a stack up as pods, put it back into its steady state between drills, take it down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any
+
+from blackstart.model.durations import Duration, human, seconds
+from blackstart.model.errors import ProvisionError
+from blackstart.model.stack import Instance, Stack
+from blackstart.platforms.docker import DockerPlatform
+from blackstart.platforms.launch import launch, network
+from blackstart.stack import edges
+from blackstart.stack.running import PROXY_API_PORT, RunningStack
+from blackstart.stack.steady import Progress, steady
+
+__all__ = ["down", "reset", "steady", "up"]
+
+#: Pods are started by so many threads.
+_THREADS = 8
+_SIDECAR_MEMORY = "128m"
+_SYSCTLS = {
+    # Toxiproxy dials without a timeout: a black hole must not outlast the heal by minutes.
+    "net.ipv4.tcp_syn_retries": "1",
+    "net.ipv4.ip_unprivileged_port_start": "0",
+}
+
+
+def up(
+    stack: Stack,
+    run_id: str,
+    platform: DockerPlatform,
+    tags: Mapping[str, str],
+    progress: Progress,
+) -> RunningStack:
+    """Start every pod of `stack`; `tags` gives each image's tag by name (`images.ensure_images`).
+
+    Returns once all containers run; `steady` waits for them to work. If anything fails, or on Ctrl-C, what
+    was started is removed. Raises ProvisionError, PlatformError.
+    """
+    if left := platform.list(run_id):
+        raise ProvisionError(f"run {run_id} has containers already: {', '.join(c.name for c in left)}")
+    began = time.monotonic()
+    try:
+        network(platform.client, _network(run_id), _labels(stack, run_id))
+        ports = _in_parallel(
+            {i.name: partial(_pod, stack, i, run_id, platform, tags) for i in stack.instances}
+        )
+    except BaseException:
+        progress("start failed: removing what was started")
+        down(run_id, platform)
+        raise
+    progress(f"{2 * len(stack.instances)} containers started in {human(time.monotonic() - began)}")
+    return RunningStack(stack, run_id, platform, ports)
+
+
+def down(run_id: str, platform: DockerPlatform) -> list[str]:
+    """Remove every container, network and volume of the run, by label alone; returns their names."""
+    return platform.remove_run(run_id)
+
+
+def reset(running: RunningStack, limit: Duration, progress: Progress | None = None) -> float:
+    """Undo whatever a drill left: every container running, every edge as new, the stack's own reset, steady.
+
+    Returns seconds. Raises SteadyStateError, PlatformError, ToxiproxyError.
+    """
+    began = time.monotonic()
+    names = [i.name for i in running.stack.instances]
+    status = {c.name: c.status for c in running.platform.list(running.run_id)}
+    _in_parallel({n: partial(_revive, running, n, status) for n in names})
+    _in_parallel({n: partial(edges.restore, running, n) for n in names})
+    if running.stack.reset is not None:
+        running.stack.reset(running)
+    left = max(0.0, seconds(limit) - (time.monotonic() - began))
+    # A process killed a moment ago takes its container along a moment later.
+    steady(running, left, progress, revive=partial(_revive_now, running))
+    return time.monotonic() - began
+
+
+def _pod(
+    stack: Stack, instance: Instance, run_id: str, platform: DockerPlatform, tags: Mapping[str, str]
+) -> dict[int, int]:
+    """Start the sidecar, make its edges, start the service in its network; returns the host ports."""
+    bare = RunningStack(stack, run_id, platform, {})
+    sidecar = bare.sidecar(instance.name)
+    labels = _labels(stack, run_id) | {
+        "blackstart.service": instance.service,
+        "blackstart.zone": instance.zone,
+        "blackstart.instance": instance.name,
+    }
+    api = platform.client.api
+    alias = api.create_endpoint_config(aliases=[f"{instance.name}.net"])
+    ports = launch(
+        platform.client,
+        tags[stack.sidecar.name],
+        sidecar,
+        labels=labels | {"blackstart.part": "sidecar"},
+        publish=(PROXY_API_PORT, *(instance.ports[p] for p in instance.publish)),
+        hostname=instance.name,
+        network=_network(run_id),
+        networking_config={_network(run_id): alias},
+        extra_hosts={e.upstream: e.listen for e in stack.edges if e.source == instance.name},
+        sysctls=_SYSCTLS,
+        cap_add=["NET_ADMIN"],
+        mem_limit=_SIDECAR_MEMORY,
+    )
+    edges.populate(RunningStack(stack, run_id, platform, {instance.name: ports}), instance.name)
+    launch(
+        platform.client,
+        tags[instance.image.name],
+        bare.container(instance.name),
+        labels=labels | {"blackstart.part": "service"},
+        command=instance.command,
+        env=instance.env,
+        network_mode=f"container:{sidecar}",
+        mem_limit=instance.memory,
+    )
+    return ports
+
+
+def _revive(running: RunningStack, instance: str, status: Mapping[str, str]) -> None:
+    """Have both containers of a pod running. A sidecar that was down takes its service along."""
+    platform = running.platform
+    sidecar, service = running.sidecar(instance), running.container(instance)
+    for name in (sidecar, service):
+        if name not in status:
+            raise ProvisionError(f"{name} is gone: take run {running.run_id} down and start again")
+        if status[name] == "paused":
+            platform.unpause(name)
+    if status[sidecar] not in ("running", "paused"):
+        platform.start(sidecar)
+        edges.populate(running, instance)
+        # The service still holds the network namespace of the sidecar's former life.
+        platform.restart(service)
+    elif status[service] not in ("running", "paused"):
+        platform.start(service)
+
+
+def _revive_now(running: RunningStack, instance: str) -> None:
+    _revive(running, instance, {c.name: c.status for c in running.platform.list(running.run_id)})
+
+
+def _network(run_id: str) -> str:
+    return f"blackstart-{run_id}"
+
+
+def _labels(stack: Stack, run_id: str) -> dict[str, str]:
+    return {
+        "blackstart.run": run_id,
+        "blackstart.stack": stack.name,
+        "blackstart.service": "",
+        "blackstart.zone": "",
+    }
+
+
+def _in_parallel(work: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Run all; the first failure, or Ctrl-C, cancels what has not begun and is raised once the rest ended."""
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="pods")
+    try:
+        jobs: dict[str, Future[Any]] = {name: pool.submit(job) for name, job in work.items()}
+        done, _ = wait(jobs.values(), return_when=FIRST_EXCEPTION)
+        for job in done:
+            job.result()
+        return {name: job.result() for name, job in jobs.items()}
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,165 @@
+"""Steady state: wait until every condition of a stack holds, all in one look."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from blackstart.model.durations import Duration, human
+from blackstart.model.errors import ConfigError, HarnessError, SteadyStateError
+from blackstart.stack.running import RunningStack
+from blackstart.stack.waiting import GiveUp, wait_until
+
+#: Seconds between looks, and between looks for containers that died.
+_EVERY = 0.15
+_DEATHS_EVERY = 1.0
+_THREADS = 16
+#: How many of the failed instances have their logs shown, and how many lines each.
+_SHOWN, _LINES = 3, 15
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Check:
+    """A condition of one instance, or of the whole stack where `instance` is empty."""
+
+    condition: Any
+    instance: str
+
+    def __str__(self) -> str:
+        return f"{self.instance}: {self.condition}" if self.instance else str(self.condition)
+
+    def wrong(self, running: RunningStack) -> str | None:
+        """None if it holds, else what is wrong."""
+        try:
+            seen = self.condition.check(running, self.instance)
+        except (ConfigError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a condition raises means that it does not hold
+            return f"{type(error).__name__}: {error}"
+        return None if seen is None else str(seen)
+
+
+def steady(
+    running: RunningStack,
+    limit: Duration,
+    progress: Progress | None = None,
+    *,
+    stop: threading.Event | None = None,
+    revive: Callable[[str], None] | None = None,
+) -> float:
+    """Wait until every instance is ready and every condition of the stack holds; returns the seconds waited.
+
+    The last look sees all of them hold together. Raises SteadyStateError with what did not hold, what was
+    last seen of it and the last log lines of the instances concerned. A container that does not run ends
+    the wait at once, unless `revive` (given the instance's name) brings it back, which is tried once.
+    """
+    watch = _Watch(running, progress, revive)
+    try:
+        return wait_until(
+            f"steady state of stack {running.stack.name!r}",
+            watch.look,
+            limit=limit,
+            every=_EVERY,
+            error=SteadyStateError,
+            last=watch.logs,
+            stop=stop,
+        )
+    finally:
+        watch.close()
+
+
+class _Again(Exception):
+    """Nothing is known any more: look again."""
+
+
+class _Watch:
+    def __init__(
+        self, running: RunningStack, progress: Progress | None, revive: Callable[[str], None] | None
+    ) -> None:
+        self._running, self._progress, self._revive = running, progress, revive
+        self._revived: set[str] = set()
+        ready = [_Check(i.ready, i.name) for i in running.stack.instances if i.ready is not None]
+        self._checks = ready + [_Check(c, "") for c in running.stack.steady]
+        self._pending = list(self._checks)
+        self._failed: dict[_Check, str] = {}
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="steady")
+        self._began = time.monotonic()
+        self._looked_for_deaths = float("-inf")
+        self._dead: list[str] = []
+
+    def look(self) -> str | None:
+        """One look at what has not held yet; at everything once nothing is left."""
+        if self._sweep(self._pending):
+            self._pending = list(self._failed)
+            self._bury()
+            return self._summary()
+        # What held one after the other must also hold at the same time.
+        if len(self._pending) < len(self._checks) and self._sweep(self._checks):
+            self._pending = list(self._failed)
+            return self._summary()
+        self._bury(force=True)
+        return None
+
+    def logs(self) -> str:
+        """The last log lines of what failed."""
+        names = list(dict.fromkeys([*self._dead, *(c.instance for c in self._failed if c.instance)]))
+        texts = []
+        for name in names[:_SHOWN]:
+            try:
+                text = self._running.platform.logs(self._running.container(name), tail=_LINES)
+            except HarnessError as error:
+                text = str(error)
+            texts.append(f"--- last lines of {name}\n{text.rstrip()}")
+        if more := names[_SHOWN:]:
+            texts.append(f"--- also: {', '.join(more)}")
+        return "\n".join(texts)
+
+    def close(self) -> None:
+        """End the threads; checks that hang are left to their own time limits."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _sweep(self, checks: list[_Check]) -> bool:
+        """Check all at once; True if any does not hold."""
+        wrong = dict(zip(checks, self._pool.map(lambda c: c.wrong(self._running), checks), strict=True))
+        if self._progress is not None:
+            for check in checks:
+                if check in self._failed and wrong[check] is None:
+                    self._progress(f"{check} after {human(time.monotonic() - self._began)}")
+        self._failed = {c: w for c, w in wrong.items() if w is not None}
+        return bool(self._failed)
+
+    def _summary(self) -> str:
+        return f"{len(self._failed)} of {len(self._checks)} conditions do not hold\n" + "\n".join(
+            f"  {check}: {wrong}" for check, wrong in self._failed.items()
+        )
+
+    def _bury(self, force: bool = False) -> None:
+        """Revive containers that do not run, once; give up if that may not be or did not help."""
+        now = time.monotonic()
+        if not force and now - self._looked_for_deaths < _DEATHS_EVERY:
+            return
+        self._looked_for_deaths = now
+        running = self._running
+        status = {c.name: c.status for c in running.platform.list(running.run_id)}
+        states = {
+            i.name: [status.get(n, "gone") for n in (running.container(i.name), running.sidecar(i.name))]
+            for i in running.stack.instances
+        }
+        self._dead = [name for name, seen in states.items() if seen != ["running", "running"]]
+        if not self._dead:
+            return
+        told = ", ".join(f"{n} ({'/'.join(states[n])})" for n in self._dead)
+        if self._revive is None or self._revived & set(self._dead):
+            raise GiveUp(f"containers that do not run: {told}\n{self._summary()}")
+        for name in self._dead:
+            self._revived.add(name)
+            self._revive(name)
+        if force:
+            self._pending = list(self._checks)
+            raise _Again(f"revived {told}")
