@@ -1,0 +1,1 @@
+"""The sample chat service, one concern a module; `python -m service` serves it."""

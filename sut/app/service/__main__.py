@@ -1,0 +1,5 @@
+"""`python -m service`."""
+
+from .main import main
+
+main()

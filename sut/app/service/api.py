@@ -1,0 +1,187 @@
+"""The HTTP interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.types import Lifespan
+
+from .auth import subject
+from .config import Settings
+from .errors import Refusal
+from .health import Dependency, report
+from .logs import trace_id
+from .metrics import Metrics
+from .middleware import Observed, sorted_set, sse
+from .readiness import Readiness
+from .runner import Emit
+from .state import Answer, Turn
+
+Name = Annotated[str, Path(min_length=1, max_length=128)]
+Bearer = Annotated[str | None, Header(alias="Authorization")]
+Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128)]
+
+
+class ChatRequest(BaseModel):
+    """What a client says."""
+
+    session: str = Field(min_length=1, max_length=128)
+    message: str = Field(min_length=1, max_length=4000)
+
+
+class TurnRunner(Protocol):
+    """What the API asks of the runner; both raise Refusal."""
+
+    async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
+        """Answer one turn."""
+
+    async def read(self, session: str, subject: str) -> dict[str, object]:
+        """Read a session."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes are made of; set once the process has its event loop."""
+
+    settings: Settings
+    metrics: Metrics
+    runner: TurnRunner
+    readiness: Readiness
+    dependencies: Mapping[str, Dependency]
+
+
+routes = APIRouter()
+
+
+@routes.post("/chat")
+async def chat(body: ChatRequest, request: Request, key: Key, authorization: Bearer = None) -> dict[str, Any]:
+    """Answer a message; the same key gets the same answer, once stored."""
+    parts = _parts(request)
+    turn = _turn(parts, body, key, authorization)
+    return _shown(parts, turn, await parts.runner.run(turn))
+
+
+@routes.post("/chat/stream")
+async def chat_stream(
+    body: ChatRequest, request: Request, key: Key, authorization: Bearer = None
+) -> StreamingResponse:
+    """The answer as events: `token`*, `reset` (void so far), then `done` or `error`.
+
+    `done` carries what `POST /chat` would answer, and comes only after the turn is stored.
+    """
+    parts = _parts(request)
+    turn = _turn(parts, body, key, authorization)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(parts, turn), media_type="text/event-stream", headers=headers)
+
+
+@routes.get("/session/{session}")
+async def session(session: Name, request: Request, authorization: Bearer = None) -> dict[str, object]:
+    """The stored turns in order, read from the primary; an unknown session is empty."""
+    parts = _parts(request)
+    return await parts.runner.read(session, subject(authorization, parts.settings.jwt_secret))
+
+
+@routes.get("/health/live")
+async def live() -> dict[str, bool]:
+    """The process answers."""
+    return {"live": True}
+
+
+@routes.get("/health/ready")
+async def ready(request: Request) -> JSONResponse:
+    """200 only while this replica can write and is not draining."""
+    readiness = _parts(request).readiness
+    reason = "draining" if readiness.draining else readiness.reason
+    return JSONResponse({"ready": readiness.ready, "reason": reason}, 200 if readiness.ready else 503)
+
+
+@routes.get("/health")
+async def health(request: Request) -> JSONResponse:
+    """Every dependency's state and latency; 503 when the service is unusable."""
+    parts = _parts(request)
+    found = await report(parts.dependencies)
+    found["replica"], found["zone"] = parts.settings.node, parts.settings.zone
+    return JSONResponse(found, 503 if found["status"] == "unusable" else 200)
+
+
+@routes.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Prometheus' text format."""
+    parts = _parts(request)
+    parts.metrics.ready.set(parts.readiness.ready)
+    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def make_app(metrics: Metrics, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """The application; its lifespan, or a test, puts Parts into `state.parts`."""
+    app = FastAPI(title="Sample chat service", lifespan=lifespan)
+    app.include_router(routes)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_middleware(Observed, metrics=metrics)
+    return app
+
+
+async def _events(parts: Parts, turn: Turn) -> AsyncIterator[bytes]:
+    queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    task = asyncio.create_task(parts.runner.run(turn, lambda event, text: queue.put_nowait((event, text))))
+    task.add_done_callback(lambda _: queue.put_nowait(("", "")))
+    try:
+        while (item := await queue.get())[0]:
+            event, text = item
+            yield sse(event, {"text": text} if event == "token" else {})
+        yield sse("done", _shown(parts, turn, await task))
+    except Refusal as refusal:
+        yield sse("error", {"status": refusal.status, "detail": refusal.reason})
+    finally:
+        # The client may have gone: the turn is finished all the same, its key asks for it later.
+        if not task.done():
+            _finishing.add(task)
+            task.add_done_callback(_finishing.discard)
+
+
+_finishing: set[asyncio.Task[Answer]] = set()
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    return JSONResponse({"detail": error.reason}, error.status, headers=error.headers)
+
+
+def _parts(request: Request) -> Parts:
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+def _turn(parts: Parts, body: ChatRequest, key: str, authorization: str | None) -> Turn:
+    sub = subject(authorization, parts.settings.jwt_secret)
+    return Turn(body.session, key, sub, body.message, trace_id.get())
+
+
+def _shown(parts: Parts, turn: Turn, answer: Answer) -> dict[str, Any]:
+    degraded = sorted_set(answer.degraded)
+    if answer.replayed:
+        parts.metrics.replays.inc()
+    else:
+        for mode in degraded:
+            parts.metrics.degradations.labels(mode).inc()
+    return {
+        "session": turn.session,
+        "id": turn.id,
+        "answer": answer.text,
+        "degraded": degraded,
+        "replica": parts.settings.node,
+        "model": answer.model,
+        "trace_id": turn.trace_id,
+        "replayed": answer.replayed,
+    }
+
+
+__all__ = ["Parts", "make_app"]

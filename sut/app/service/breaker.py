@@ -1,0 +1,103 @@
+"""A circuit breaker for asyncio.
+
+Ours, because the half-open state of `circuitbreaker` 2.1.3 lets every waiting call through at once, counts
+a cancelled call as a success and rounds its timer to whole seconds, and `purgatory` brings a Redis state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+
+class State(IntEnum):
+    """The numbers are those of the metric `app_breaker_state`."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+class BreakerOpen(Exception):
+    """The dependency is not called: its breaker is open, or another call is already probing it."""
+
+
+class Breaker:
+    """Opens after `failures` failures in a row, for `open_s` seconds; then lets one probe through at a time.
+
+    A success closes it, a failed probe opens it again. A cancelled call says nothing about the dependency.
+    Calls that began before the last change of state are not counted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        failures: int = 5,
+        open_s: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+        on_change: Callable[[str, State], None] = lambda name, state: None,
+    ) -> None:
+        self.name = name
+        self._limit = failures
+        self._open_s = open_s
+        self._clock = clock
+        self._on_change = on_change
+        self._state = State.CLOSED
+        self._failed = 0
+        self._opened_at = 0.0
+        self._probing = False
+        self._era = 0
+
+    @property
+    def state(self) -> State:
+        """The state now; an open breaker becomes half-open by the passing of time alone."""
+        if self._state is State.OPEN and self._clock() - self._opened_at >= self._open_s:
+            self._enter(State.HALF_OPEN)
+        return self._state
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Surround one call; raises BreakerOpen instead of calling."""
+        state = self.state
+        if state is State.OPEN or (state is State.HALF_OPEN and self._probing):
+            raise BreakerOpen(self.name)
+        era, probe = self._era, state is State.HALF_OPEN
+        self._probing = self._probing or probe
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException:
+            self._failure(era)
+            raise
+        else:
+            self._success(era)
+        finally:
+            if probe and era == self._era:
+                self._probing = False
+
+    def _success(self, era: int) -> None:
+        if era != self._era:
+            return
+        self._failed = 0
+        if self._state is not State.CLOSED:
+            self._enter(State.CLOSED)
+
+    def _failure(self, era: int) -> None:
+        if era != self._era:
+            return
+        self._failed += 1
+        if self._state is State.HALF_OPEN or self._failed >= self._limit:
+            self._opened_at = self._clock()
+            self._enter(State.OPEN)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._failed = 0
+        self._probing = False
+        self._era += 1
+        self._on_change(self.name, state)

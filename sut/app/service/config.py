@@ -1,0 +1,81 @@
+"""Settings of one app process, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All times are seconds. Secrets are kept out of `repr`."""
+
+    node: str = "app"
+    zone: str = ""
+    database_url: str = field(default="postgresql://app:app@127.0.0.1:5432/app", repr=False)
+    retrieval_url: str = field(default="", repr=False)
+    redis_sentinels: tuple[tuple[str, int], ...] = ()
+    redis_master: str = "cache"
+    llm_primary_url: str = "http://127.0.0.1:8080/v1"
+    llm_fallback_url: str = "http://127.0.0.1:8081/v1"
+    llm_model: str = "sample"
+    jwt_secret: str = field(default="", repr=False)
+    log_level: str = "INFO"
+    listen: tuple[str, ...] = ()
+    port: int = 8000
+
+    request_deadline: float = 4.0
+    start_within: float = 2.0
+    check_timeout: float = 1.0
+    llm_timeout: float = 1.4
+    embed_timeout: float = 0.5
+    retrieve_timeout: float = 0.5
+    cache_timeout: float = 0.3
+    drain: float = 2.5
+    pool_size: int = 12
+
+    @property
+    def retrieval_dsn(self) -> str:
+        """Where documents are searched; the primary's address unless a replica's is given."""
+        return self.retrieval_url or self.database_url
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read the settings; raises ValueError, naming the variable, when one is missing or malformed."""
+        if not env.get("JWT_SECRET"):
+            raise ValueError("JWT_SECRET must be set: without it nobody could be authenticated")
+        default = cls()
+        return cls(
+            node=env.get("NODE_NAME", default.node),
+            zone=env.get("ZONE", default.zone),
+            database_url=env.get("DATABASE_URL", default.database_url),
+            retrieval_url=env.get("RETRIEVAL_URL", ""),
+            redis_sentinels=_addresses("REDIS_SENTINELS", env.get("REDIS_SENTINELS", "")),
+            redis_master=env.get("REDIS_MASTER", default.redis_master),
+            llm_primary_url=env.get("LLM_PRIMARY_URL", default.llm_primary_url),
+            llm_fallback_url=env.get("LLM_FALLBACK_URL", default.llm_fallback_url),
+            llm_model=env.get("LLM_MODEL", default.llm_model),
+            jwt_secret=env["JWT_SECRET"],
+            log_level=env.get("LOG_LEVEL", default.log_level).upper(),
+            listen=tuple(filter(None, env.get("LISTEN", "").split(","))),
+            port=_number("PORT", env.get("PORT", str(default.port))),
+            request_deadline=float(env.get("REQUEST_DEADLINE", default.request_deadline)),
+            drain=float(env.get("DRAIN_SECONDS", default.drain)),
+        )
+
+
+def _addresses(name: str, text: str) -> tuple[tuple[str, int], ...]:
+    found = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        host, _, port = part.rpartition(":")
+        if not host:
+            raise ValueError(f"{name}: {part!r} is not host:port")
+        found.append((host, _number(name, port)))
+    return tuple(found)
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name}: {text!r} is not a number") from None

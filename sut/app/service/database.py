@@ -1,0 +1,98 @@
+"""Connections to Postgres that never outlive their usefulness.
+
+A pooled connection is given out only if its server accepts writes: after a failover an old connection may
+still answer `SELECT 1` from a standby. A wait that is abandoned closes the connection instead of cancelling
+the statement: cancelling a commit's wait for the standby would report a commit that may yet be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, TypeAlias, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, waiting
+from psycopg.abc import PQGen
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+from psycopg_pool.base import AttemptWithBackoff
+
+from .errors import Broken
+
+RV = TypeVar("RV")
+Connection: TypeAlias = AsyncConnection[DictRow]
+Pool: TypeAlias = AsyncConnectionPool[Connection]
+
+CONNECT: Mapping[str, Any] = {
+    "client_encoding": "utf8",
+    "connect_timeout": 2,
+    "tcp_user_timeout": 3000,
+    "keepalives": 1,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    # An advisory lock is waited for no longer than a client would wait for its answer.
+    "options": "-c lock_timeout=2500 -c idle_in_transaction_session_timeout=5000",
+}
+
+# psycopg_pool waits 1, 2, 4 ... s between attempts, after a broken connection even while a client waits for
+# one: that alone would double the recovery time of a failover. The delays cannot be passed as arguments.
+AttemptWithBackoff.INITIAL_DELAY = 0.1
+AttemptWithBackoff.DELAY_BACKOFF = 1.5
+
+# Errors that say "this connection, or this server, is of no use any more".
+TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, Broken)
+
+
+class DroppingConnection(AsyncConnection[DictRow]):
+    """Closes itself when a wait is abandoned; the server's session then ends on its own."""
+
+    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """As in psycopg, but without sending a cancel request."""
+        try:
+            return await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
+        except asyncio.CancelledError:
+            self.pgconn.finish()
+            # Left to the garbage collector, the generator would complain of the closed connection.
+            with suppress(psycopg.Error):
+                gen.close()
+            raise
+
+
+def make_pool(dsn: str, *, name: str, size: int, check_timeout: float, writable: bool = True) -> Pool:
+    """A pool that is not open yet; opening it does not wait for the server."""
+
+    async def check(conn: Connection) -> None:
+        async with asyncio.timeout(check_timeout):
+            if writable:
+                await assert_writable(conn)
+            else:
+                await conn.execute("SELECT 1")
+
+    return AsyncConnectionPool(
+        dsn,
+        connection_class=DroppingConnection,
+        kwargs={**CONNECT, "autocommit": True, "row_factory": dict_row},
+        min_size=1,
+        max_size=size,
+        open=False,
+        check=check,
+        name=name,
+        max_idle=60,
+        max_lifetime=600,
+        reconnect_timeout=2.0,
+    )
+
+
+async def assert_writable(conn: Connection) -> None:
+    """Raise Broken if the connection's server is a standby or read-only."""
+    cursor = await conn.execute(
+        "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS read_only"
+    )
+    row = await cursor.fetchone()
+    if row is None or row["read_only"]:
+        # Closed, so that the pool replaces it instead of offering it again.
+        await conn.close()
+        raise Broken("the server does not accept writes")

@@ -1,0 +1,40 @@
+"""What the service answers when it cannot answer."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """An HTTP error with a reason that is safe to show.
+
+    `not_applied` is set only where it is certain that nothing was and nothing will be applied: a client
+    may then count the operation as failed instead of indeterminate.
+    """
+
+    def __init__(
+        self, status: int, reason: str, *, retry_after: int | None = None, not_applied: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+        self.not_applied = not_applied
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers that go with the refusal."""
+        headers = {}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        if self.not_applied:
+            headers["X-Not-Applied"] = "true"
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return headers
+
+
+class ModelsUnavailable(Exception):
+    """No provider gave a usable answer."""
+
+
+class Broken(Exception):
+    """The connection of a turn broke, or its server became read-only: the turn may be tried once more."""

@@ -1,0 +1,64 @@
+"""validate -> cache -> (retrieve -> generate ->) persist, compiled with a checkpointer for one turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import WRITES_IDX_MAP
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from . import nodes
+from .state import ChatState, TurnContext
+
+Graph: TypeAlias = CompiledStateGraph[ChatState, TurnContext, ChatState, ChatState]
+
+
+class TurnSaver(AsyncPostgresSaver):
+    """Writes checkpoints, but not the pending writes of ordinary nodes.
+
+    Pending writes spare a step's finished nodes a second run when another node of the same step failed.
+    Here every step is one node, and the checkpoint that follows holds its result: they would only double
+    the number of commits. Interrupts and resumptions are still written.
+    """
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Store the special writes only; raises psycopg.Error."""
+        special = [write for write in writes if write[0] in WRITES_IDX_MAP]
+        if special:
+            await super().aput_writes(config, special, task_id, task_path)
+
+
+def build() -> Graph:
+    """The graph without a checkpointer; `with_saver` lends it one."""
+    graph = StateGraph(ChatState, context_schema=TurnContext)
+    graph.add_node("validate", nodes.validate)
+    graph.add_node("cache", nodes.cache)
+    graph.add_node("retrieve", nodes.retrieve)
+    graph.add_node("generate", nodes.generate)
+    graph.add_node("persist", nodes.persist)
+    graph.add_edge(START, "validate")
+    graph.add_edge("validate", "cache")
+    graph.add_conditional_edges("cache", _after_cache, ["retrieve", "persist"])
+    graph.add_edge("retrieve", "generate")
+    graph.add_edge("generate", "persist")
+    graph.add_edge("persist", END)
+    return graph.compile()
+
+
+def with_saver(graph: Graph, saver: AsyncPostgresSaver) -> Graph:
+    """The same graph checkpointing through `saver`, for one turn on one connection."""
+    return graph.copy(update={"checkpointer": saver})
+
+
+async def _after_cache(state: ChatState) -> str:
+    return "persist" if state.get("answer") else "retrieve"

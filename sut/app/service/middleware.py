@@ -1,0 +1,70 @@
+"""Around every request: trace id, metrics, one log line, and errors as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .logs import trace_id, trace_of
+from .metrics import Metrics
+
+log = logging.getLogger("service.access")
+QUIET = ("/health", "/metrics")
+
+
+class Observed:
+    """A plain ASGI middleware: it adds no task and no buffering to a stream."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; other scopes pass through."""
+        if scope["type"] != "http" or scope["path"].startswith(QUIET):
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        trace_id.set(trace_of(headers.get(b"traceparent", b"").decode("latin-1")))
+        began, status = time.monotonic(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-trace-id", trace_id.get().encode())]
+            await send(message)
+
+        self.metrics.in_flight.inc()
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            took = time.monotonic() - began
+            # The template, not the path: a session id must not become a label.
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.in_flight.dec()
+            self.metrics.requests.labels(route, str(status)).inc()
+            self.metrics.latency.labels(route).observe(took)
+            log.info(
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "ms": round(took * 1000, 1),
+                },
+            )
+
+
+def sse(event: str, data: object) -> bytes:
+    """One server-sent event with a JSON body."""
+    return f"event: {event}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def sorted_set(modes: Iterable[str]) -> list[str]:
+    """A set of modes as the API shows it."""
+    return sorted(set(modes))

@@ -1,0 +1,75 @@
+"""The nodes of the graph. Each returns only the channels it changes; none retries."""
+
+from __future__ import annotations
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langgraph.runtime import Runtime
+
+from .cache import CacheUnavailable, cache_key
+from .errors import Refusal
+from .retrieval import RetrievalUnavailable
+from .state import HISTORY, Answer, ChatState, TurnContext, degrade
+
+SYSTEM = "You are the assistant of a shop. Answer briefly and only from what you know."
+
+
+async def validate(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
+    """Normalise the message; raises Refusal 422 when nothing is left of it."""
+    message = "".join(c for c in state["message"] if c.isprintable() or c in "\n\t").strip()
+    if not message:
+        raise Refusal(422, "the message has no printable text")
+    return {"message": message}
+
+
+async def cache(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
+    """Take a cached answer of this user to the same words."""
+    context = runtime.context
+    try:
+        found = await context.cache.get(cache_key(context.turn.subject, state["message"]))
+    except CacheUnavailable:
+        return {"degraded": degrade(state, "no-cache")}
+    return {"answer": found, "model": "cache"} if found else {}
+
+
+async def retrieve(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
+    """Find documents; without them the answer is purely generative."""
+    try:
+        return {"context": "\n".join(await runtime.context.retriever.search(state["message"]))}
+    except RetrievalUnavailable:
+        return {"degraded": degrade(state, "no-retrieval")}
+
+
+async def generate(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
+    """Ask the models; raises ModelsUnavailable."""
+    context = runtime.context
+    generated = await context.models.answer(prompt(state), context.emit)
+    degraded = degrade(state, "fallback-model") if generated.fallback else state.get("degraded", "")
+    # An answer of a degraded turn would be served from the cache long after the trouble is over.
+    if not degraded:
+        try:
+            await context.cache.put(cache_key(context.turn.subject, state["message"]), generated.text)
+        except CacheUnavailable:
+            degraded = "no-cache"
+    return {"answer": generated.text, "model": generated.model, "degraded": degraded}
+
+
+async def persist(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
+    """Store the turn with its idempotency key; what is stored already stands."""
+    answer = Answer(state["answer"], tuple(state.get("degraded", "").split()), state["model"])
+    stored = await runtime.context.store(runtime.context.turn, answer)
+    history = [*state.get("history", []), [state["message"], stored.text]][-HISTORY:]
+    return {
+        "answer": stored.text,
+        "model": stored.model,
+        "degraded": " ".join(stored.degraded),
+        "history": history,
+    }
+
+
+def prompt(state: ChatState) -> list[BaseMessage]:
+    """System text with the documents, the last exchanges, the message."""
+    system = f"{SYSTEM}\nKnown:\n{state['context']}" if state.get("context") else SYSTEM
+    messages: list[BaseMessage] = [SystemMessage(system)]
+    for asked, answered in state.get("history", []):
+        messages += [HumanMessage(asked), AIMessage(answered)]
+    return [*messages, HumanMessage(state["message"])]

@@ -1,0 +1,96 @@
+"""Whether this replica can write: watched in the background, so that start-up waits for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from .database import TROUBLE, Pool
+from .llm import PROVIDER_ERRORS, Embedder
+from .schema import embed_documents, ensure_schema
+
+log = logging.getLogger(__name__)
+UNUSABLE = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
+
+
+class Readiness:
+    """Makes the schema once, then asserts writability again and again; `wake` asks for a look now.
+
+    `settled` seconds pass between looks while ready, `eager` seconds while not.
+    """
+
+    def __init__(self, pool: Pool, embedder: Embedder, *, settled: float = 1.0, eager: float = 0.2) -> None:
+        self._pool = pool
+        self._embedder = embedder
+        self._settled = settled
+        self._eager = eager
+        self._wake = asyncio.Event()
+        self._schema = False
+        self.reason: str | None = "starting"
+        self.draining = False
+
+    @property
+    def ready(self) -> bool:
+        """True if the last look could write and the process is not being drained."""
+        return self.reason is None and not self.draining
+
+    def wake(self) -> None:
+        """Look again at once; called when a request had trouble."""
+        self._wake.set()
+
+    def drain(self) -> None:
+        """From now on this replica wants no new work."""
+        self.draining = True
+
+    async def watch(self) -> None:
+        """Look for ever; a failed look is remembered as the reason, never raised."""
+        while True:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(3.0):
+                    self._say(await self._look())
+            except UNUSABLE as error:
+                self._say(f"database: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+            await _either(self._wake, self._settled if self.reason is None else self._eager)
+
+    async def embed(self) -> None:
+        """Give the documents their vectors as soon as database and provider allow; then end."""
+        await _until(self._embed_once, every=1.0)
+
+    async def _look(self) -> str | None:
+        # The pool's check, run by this checkout, is the assertion that the server accepts writes.
+        async with self._pool.connection(timeout=1.0) as conn:
+            if not self._schema:
+                self._schema = await ensure_schema(conn)
+        return None if self._schema else "schema: another replica is making it"
+
+    async def _embed_once(self) -> bool:
+        if not self._schema:
+            return False
+        try:
+            async with self._pool.connection(timeout=1.0) as conn:
+                return await embed_documents(conn, self._embedder)
+        except (*UNUSABLE, *PROVIDER_ERRORS):
+            return False
+
+    def _say(self, reason: str | None) -> None:
+        if reason != self.reason:
+            log.warning("readiness changed", extra={"ready": reason is None, "reason": reason})
+        self.reason = reason
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
+
+
+async def _until(probe: Callable[[], Awaitable[bool]], *, every: float) -> None:
+    while not await probe():
+        await asyncio.sleep(every)

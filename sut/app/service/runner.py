@@ -1,0 +1,186 @@
+"""Runs one turn: lock, admit, graph, unlock, all on one connection; once more if that connection broke.
+
+This is the only layer that retries database work, and it is safe at every point, an uncertain COMMIT
+included: the second attempt first takes the session's lock, which a server still busy with the first
+attempt holds, and then looks the idempotency key up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import psycopg
+from langchain_core.runnables import RunnableConfig
+from psycopg_pool import PoolTimeout
+
+from . import turns
+from .cache import Cache
+from .database import TROUBLE, Connection, Pool
+from .errors import Broken, ModelsUnavailable, Refusal
+from .graph import Graph, TurnSaver, with_saver
+from .llm import Models
+from .retrieval import Retriever
+from .state import Answer, ChatState, Turn, TurnContext, fresh
+
+log = logging.getLogger(__name__)
+Emit = Callable[[str, str], None]
+
+
+@dataclass
+class Progress:
+    """How far a turn came: once an admission was sent, nobody can be sure that nothing was applied."""
+
+    sent: bool = False
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Everything a turn needs; times in seconds.
+
+    A turn that got neither its session nor a connection after `start_within` is refused while it is still
+    certain that nothing was applied: after an outage a long queue would otherwise be worked off by answers
+    that come after their deadline, and the outage would last longer than its cause.
+    """
+
+    pool: Pool
+    graph: Graph
+    cache: Cache
+    retriever: Retriever
+    models: Models
+    replica: str
+    deadline: float
+    start_within: float
+    on_retry: Callable[[], None] = lambda: None
+    on_trouble: Callable[[], None] = lambda: None
+    _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
+        default_factory=weakref.WeakValueDictionary
+    )
+
+    async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
+        """The answer, stored; raises Refusal."""
+        progress = Progress()
+        now = asyncio.get_running_loop().time
+        deadline, start_by = now() + self.deadline, now() + self.start_within
+        try:
+            async with asyncio.timeout_at(deadline), self._alone(turn.session, start_by):
+                try:
+                    return await self._attempt(turn, progress, emit, checkout=start_by - now())
+                except Broken:
+                    self.on_retry()
+                    log.warning("turn tried once more on a new connection")
+                    if emit is not None:
+                        emit("reset", "")
+                return await self._attempt(turn, progress, emit, checkout=deadline - now(), again=True)
+        except (TimeoutError, PoolTimeout, Broken) as error:
+            self.on_trouble()
+            log.warning("turn not answered", extra={"error": type(error).__name__})
+            raise self._unavailable("the database does not answer", progress) from error
+        except psycopg.errors.UndefinedTable as error:
+            raise Refusal(503, "the schema is not made yet", retry_after=1, not_applied=True) from error
+        except psycopg.Error as error:
+            log.exception("the database refused")
+            raise self._unavailable("the database refused", progress) from error
+        except ModelsUnavailable as error:
+            raise self._unavailable("no model answers; the turn was recorded", progress) from error
+
+    async def read(self, session: str, subject: str) -> dict[str, object]:
+        """The session's turns from the primary; raises Refusal. Reading twice is safe, so it may."""
+        try:
+            async with asyncio.timeout(self.deadline):
+                for last in (False, True):
+                    try:
+                        async with self._connection(self.start_within) as conn:
+                            return await turns.read_session(conn, session, subject)
+                    except Broken:
+                        if last:
+                            raise
+        except (TimeoutError, PoolTimeout, Broken) as error:
+            self.on_trouble()
+            raise Refusal(503, "the database does not answer", retry_after=1) from error
+        except psycopg.Error as error:
+            raise Refusal(503, "the database refused", retry_after=1) from error
+        raise AssertionError("unreachable")
+
+    async def _attempt(
+        self,
+        turn: Turn,
+        progress: Progress,
+        emit: Emit | None,
+        *,
+        checkout: float,
+        again: bool = False,
+    ) -> Answer:
+        async with self._connection(checkout) as conn:
+            try:
+                await turns.lock(conn, turn.session)
+            except Refusal as refusal:
+                raise Refusal(503, refusal.reason, retry_after=1, not_applied=not progress.sent) from None
+            try:
+                progress.sent = True
+                admission = await turns.admit(conn, turn)
+                if admission.stored:
+                    return admission.stored if not again else replace(admission.stored, replayed=False)
+                return await self._graph(conn, turn, emit, resume=admission.again)
+            finally:
+                await self._release(conn, turn.session)
+
+    async def _release(self, conn: Connection, session: str) -> None:
+        """Unlock in bounded time even after the deadline; a closed connection has released the lock."""
+        if conn.closed:
+            return
+        try:
+            async with asyncio.timeout(1.0):
+                await turns.unlock(conn, session)
+        except TimeoutError:
+            raise Broken("the server stopped answering") from None
+
+    async def _graph(self, conn: Connection, turn: Turn, emit: Emit | None, *, resume: bool) -> Answer:
+        graph = with_saver(self.graph, TurnSaver(conn))
+        config: RunnableConfig = {"configurable": {"thread_id": turn.session}}
+        store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(_store, conn, self.replica)
+        context = TurnContext(turn, self.cache, self.retriever, self.models, store, emit)
+        entry: ChatState | None = fresh(turn)
+        if resume:
+            # The key was admitted before, by a run that broke off: go on from its last checkpoint.
+            snapshot = await graph.aget_state(config)
+            if snapshot.values.get("turn") == turn.id and snapshot.next:
+                entry = None
+        state = await graph.ainvoke(entry, config, context=context, durability="sync")
+        return Answer(state["answer"], tuple(state["degraded"].split()), state["model"])
+
+    @asynccontextmanager
+    async def _connection(self, timeout: float) -> AsyncIterator[Connection]:
+        """A checked connection; trouble with it closes it and comes out as Broken."""
+        async with self.pool.connection(timeout=max(timeout, 0.05)) as conn:
+            try:
+                yield conn
+            except TROUBLE as error:
+                await conn.close()
+                raise Broken(type(error).__name__) from error
+            except psycopg.Error:
+                await conn.close()
+                raise
+
+    @asynccontextmanager
+    async def _alone(self, session: str, start_by: float) -> AsyncIterator[None]:
+        """Wait for this replica's other turns of the session without holding a connection."""
+        lock = self._locks.setdefault(session, asyncio.Lock())
+        async with asyncio.timeout_at(start_by):
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _unavailable(self, reason: str, progress: Progress) -> Refusal:
+        return Refusal(503, reason, retry_after=1, not_applied=not progress.sent)
+
+
+async def _store(conn: Connection, replica: str, turn: Turn, answer: Answer) -> Answer:
+    return await turns.store(conn, turn, answer, replica)

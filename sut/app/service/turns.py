@@ -1,0 +1,134 @@
+"""The turns' tables, and the session's lock under which they are written.
+
+One writer per session: a turn holds Postgres' advisory lock of its session on the very connection that
+carries its checkpoints and its result. If the connection dies, the lock and the right to write die together,
+so no second writer is possible and no fencing token is needed. Under the lock, a look-up before the insert
+makes the idempotency key effective without a constraint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from .database import Connection
+from .errors import Broken, Refusal
+from .state import Answer, Turn
+
+# One statement, one commit: the owner, the admission, and the stored answer if there is one. It always
+# writes (`touched`), so its commit waits for the standby, and with it for every older commit that the
+# look-up saw: an answer is never replayed before it is as safe as when it was first given.
+ADMIT = """
+WITH owner AS (
+    INSERT INTO sessions (session, sub) VALUES (%(session)s, %(sub)s)
+    ON CONFLICT (session) DO UPDATE SET touched = now() RETURNING sub
+), earlier AS (
+    SELECT message FROM admissions WHERE session = %(session)s AND id = %(id)s LIMIT 1
+), stored AS (
+    SELECT message, answer, degraded, model FROM turns
+    WHERE session = %(session)s AND id = %(id)s ORDER BY seq LIMIT 1
+), admitted AS (
+    INSERT INTO admissions (session, id, message, trace_id)
+    SELECT %(session)s, %(id)s, %(message)s, %(trace)s FROM owner
+    WHERE sub = %(sub)s AND NOT EXISTS (SELECT FROM earlier)
+)
+SELECT owner.sub AS sub, earlier.message AS earlier, stored.answer, stored.degraded, stored.model
+FROM owner LEFT JOIN earlier ON true LEFT JOIN stored ON true
+"""
+
+STORE = """
+INSERT INTO turns (session, id, message, answer, degraded, model, replica, trace_id)
+SELECT %(session)s, %(id)s, %(message)s, %(answer)s, %(degraded)s, %(model)s, %(replica)s, %(trace)s
+WHERE NOT EXISTS (SELECT FROM turns WHERE session = %(session)s AND id = %(id)s)
+RETURNING seq
+"""
+
+READ = """
+SELECT s.sub, t.id, t.message, t.answer FROM sessions s LEFT JOIN turns t USING (session)
+WHERE s.session = %s ORDER BY t.seq
+"""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """`again`: the key was admitted before; `stored`: it was even answered."""
+
+    again: bool
+    stored: Answer | None
+
+
+async def lock(conn: Connection, session: str) -> None:
+    """Become the session's one writer; raises Refusal 503 if another one holds it for too long."""
+    try:
+        await conn.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (session,))
+    except psycopg.errors.LockNotAvailable:
+        raise Refusal(503, "another turn of this session is being answered", retry_after=1) from None
+
+
+async def unlock(conn: Connection, session: str) -> None:
+    """Let the session go; raises Broken if this connection had lost it."""
+    cursor = await conn.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0)) AS held", (session,))
+    row = await cursor.fetchone()
+    if row is None or not row["held"]:
+        raise Broken("the session's lock was not held")
+
+
+async def admit(conn: Connection, turn: Turn) -> Admission:
+    """Record the turn before any work; raises Refusal 403 or 422, or psycopg.Error."""
+    cursor = await conn.execute(
+        ADMIT,
+        {
+            "session": turn.session,
+            "id": turn.id,
+            "sub": turn.subject,
+            "message": turn.message,
+            "trace": turn.trace_id,
+        },
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise Broken("the admission returned nothing")
+    if row["sub"] != turn.subject:
+        raise Refusal(403, "the session belongs to someone else")
+    if row["earlier"] is not None and row["earlier"] != turn.message:
+        raise Refusal(422, "this idempotency key was used for another message")
+    stored = None
+    if row["answer"] is not None:
+        stored = Answer(row["answer"], tuple(row["degraded"]), row["model"], replayed=True)
+    return Admission(again=row["earlier"] is not None, stored=stored)
+
+
+async def store(conn: Connection, turn: Turn, answer: Answer, replica: str) -> Answer:
+    """Store the answer unless the key has one; returns the one that stands. Call with the lock held."""
+    cursor = await conn.execute(
+        STORE,
+        {
+            "session": turn.session,
+            "id": turn.id,
+            "message": turn.message,
+            "answer": answer.text,
+            "degraded": list(answer.degraded),
+            "model": answer.model,
+            "replica": replica,
+            "trace": turn.trace_id,
+        },
+    )
+    if await cursor.fetchone() is not None:
+        return answer
+    admission = await admit(conn, turn)
+    return admission.stored or answer
+
+
+async def read_session(conn: Connection, session: str, subject: str) -> dict[str, Any]:
+    """All turns of a session in order; an unknown session is an empty one. Raises Refusal 403."""
+    rows = await (await conn.execute(READ, (session,))).fetchall()
+    if rows and rows[0]["sub"] != subject:
+        raise Refusal(403, "the session belongs to someone else")
+    turns = [
+        {"id": row["id"], "message": row["message"], "answer": row["answer"]}
+        for row in rows
+        if row["id"] is not None
+    ]
+    return {"session": session, "ids": [turn["id"] for turn in turns], "turns": turns}

@@ -1,0 +1,150 @@
+"""What "steady" means for the sample stack beyond each instance being ready: None, or what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import requests
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from blackstart.model.errors import PlatformError
+from sut.load import token
+from sut.settings import APPS, POSTGRES, REDIS, REDIS_MASTER, SENTINELS
+
+if TYPE_CHECKING:
+    from blackstart.stack.running import RunningStack
+
+_TIMEOUT = 2.0
+
+
+def get(url: str) -> requests.Response:
+    """A GET on a connection of its own; raises requests.RequestException, also for 4xx and 5xx."""
+    answer = requests.get(url, timeout=_TIMEOUT, headers={"Connection": "close"})
+    answer.raise_for_status()
+    return answer
+
+
+def postgres(running: RunningStack) -> str | None:
+    """Patroni: one leader that runs, the other streams on its timeline, synchronous unless switched off."""
+    cluster = get(running.url(POSTGRES[0], "patroni", "/cluster")).json()
+    config = get(running.url(POSTGRES[0], "patroni", "/config")).json()
+    members: dict[str, dict[str, Any]] = {m["name"]: m for m in cluster["members"]}
+    shown = ", ".join(f"{n} {m.get('role')} {m.get('state')}" for n, m in members.items())
+    leaders = [m for m in members.values() if m["role"] == "leader" and m["state"] == "running"]
+    if set(members) != set(POSTGRES) or len(leaders) != 1:
+        return shown
+    standby = "sync_standby" if config.get("synchronous_mode") else "replica"
+    for member in members.values():
+        if member is leaders[0]:
+            continue
+        if member["role"] != standby or member["state"] != "streaming":
+            return shown
+        if member["timeline"] != leaders[0]["timeline"]:
+            return f"{shown}; timelines {member['timeline']} and {leaders[0]['timeline']}"
+    return None
+
+
+def ask_postgres(running: RunningStack, instance: str, query: str) -> str:
+    """The rows of `query` as psql prints them bare, asked inside `instance`. Raises PlatformError."""
+    command = ["psql", "-U", "postgres", "-h", "/var/run/postgresql", "-AtX", "-c", query]
+    result = running.exec(instance, command, timeout=5)
+    if result.code != 0:
+        raise PlatformError(f"{instance}: psql: {result.output.strip()}")
+    return result.output.strip()
+
+
+def database_proxy(running: RunningStack) -> str | None:
+    """The database proxy has exactly one server up for writes, and one for reads."""
+    up = _servers_up(running, "pgproxy-1")
+    wanted = {"primary": 1, "replica": len(POSTGRES) - 1}
+    return None if {b: len(up.get(b, [])) for b in wanted} == wanted else f"up: {up}"
+
+
+def front(running: RunningStack) -> str | None:
+    """The front has every app replica up."""
+    up = _servers_up(running, "front-1").get("app", [])
+    return None if sorted(up) == sorted(APPS) else f"up: {', '.join(up) or 'none'}"
+
+
+def _servers_up(running: RunningStack, instance: str) -> dict[str, list[str]]:
+    text = get(running.url(instance, "stats", "/stats;csv")).text
+    up: dict[str, list[str]] = {}
+    for row in csv.DictReader(text.removeprefix("# ").splitlines()):
+        if row["svname"] not in ("FRONTEND", "BACKEND") and row["status"].split()[0] == "UP":
+            up.setdefault(row["pxname"], []).append(row["svname"])
+    return up
+
+
+def redis(running: RunningStack) -> str | None:
+    """Every Sentinel names the same primary, knows its peers and the replica, and the replica is in step."""
+    named = set()
+    for name in SENTINELS:
+        with connect_redis(running, name, "sentinel") as client:
+            master: dict[str, Any] = client.sentinel_master(REDIS_MASTER)
+        if master["is_odown"] or master["is_sdown"] or not master["is_master"]:
+            return f"{name} says that the primary is {master['flags']}"
+        if master["num-other-sentinels"] != len(SENTINELS) - 1:
+            return f"{name} knows {master['num-other-sentinels']} other Sentinels"
+        if master["num-slaves"] < len(REDIS) - 1:
+            return f"{name} knows {master['num-slaves']} replicas"
+        named.add(str(master["ip"]))
+    if len(named) != 1:
+        return f"the Sentinels name {', '.join(sorted(named))}"
+    primary = named.pop()
+    if primary not in REDIS:
+        return f"the Sentinels name {primary}"
+    for name in REDIS:
+        with connect_redis(running, name, "redis") as client:
+            info = client.info("replication")
+        if name == primary:
+            if info["role"] != "master" or info["connected_slaves"] != len(REDIS) - 1:
+                return f"{name} is {info['role']} with {info['connected_slaves']} replicas"
+        elif info["role"] != "slave" or info["master_link_status"] != "up":
+            return f"{name} is {info['role']}, its link is {info.get('master_link_status')}"
+    return None
+
+
+def connect_redis(running: RunningStack, instance: str, port: str) -> Redis:
+    """A client of a Redis or Sentinel that tries once, each step for at most 2 s."""
+    host, number = running.address(instance, port)
+    return Redis(
+        host=host,
+        port=number,
+        socket_timeout=_TIMEOUT,
+        socket_connect_timeout=_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+
+
+def breakers(running: RunningStack) -> str | None:
+    """Every breaker of every app replica is closed."""
+    open_ones = []
+    for name in APPS:
+        for line in get(running.url(name, "http", "/metrics")).text.splitlines():
+            if line.startswith("app_breaker_state{") and float(line.rsplit(" ", 1)[1]) != 0:
+                open_ones.append(f"{name} {line}")
+    return "; ".join(open_ones) or None
+
+
+def chat(running: RunningStack) -> str | None:
+    """A new question through the front is answered, with an empty set of degradations."""
+    once = str(uuid.uuid4())
+    answer = requests.post(
+        running.url("front-1", "http", "/chat"),
+        json={"session": f"steady-{once}", "message": f"Is all well? ({once})"},
+        headers={
+            "Authorization": f"Bearer {token()}",
+            "Idempotency-Key": once,
+            "Connection": "close",
+        },
+        timeout=5,
+    )
+    if answer.status_code != 200:
+        return f"POST /chat answers {answer.status_code}: {answer.text[:200]}"
+    degraded = answer.json()["degraded"]
+    return f"degraded: {', '.join(degraded)}" if degraded else None

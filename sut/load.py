@@ -1,0 +1,82 @@
+"""What the clients of the sample stack do during a drill, and how it is put back between drills."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import jwt
+import requests
+
+from blackstart.load.operations import HttpOperation, LoadPlan, SqlRead, SqlWrite
+from sut.settings import APP_PASSWORD, JWT_SECRET, LLMS
+
+if TYPE_CHECKING:
+    from blackstart.stack.running import RunningStack
+
+_SUBJECT = "load"
+
+
+def token(subject: str = _SUBJECT, valid_s: int = 3600) -> str:
+    """A bearer token of the sample app for `subject`, valid for so many seconds."""
+    return jwt.encode({"sub": subject, "exp": int(time.time()) + valid_s}, JWT_SECRET, algorithm="HS256")
+
+
+def load(running: RunningStack) -> LoadPlan:
+    """Chats and session reads through the front, and raw writes through the database proxy as a probe.
+
+    Chats have more sessions than can be in flight within their deadline: one that hangs holds up no other.
+    """
+    front = (running.url("front-1", "http"),)
+    host, port = running.address("pgproxy-1", "primary")
+    dsn = f"postgresql://app:{APP_PASSWORD}@{host}:{port}/app"
+    bearer = {"Authorization": f"Bearer {token()}"}
+    session = HttpOperation(
+        f="session",
+        rate=5,
+        urls=front,
+        path="/session/{session}",
+        headers=bearer,
+        ids_from="ids",
+        key_from="chat",
+        not_found=(404,),
+        deadline="2s",
+    )
+    return LoadPlan(
+        operations=(
+            HttpOperation(
+                f="chat",
+                rate=10,
+                method="POST",
+                urls=front,
+                path="/chat",
+                headers={**bearer, "Idempotency-Key": "{id}"},
+                body={"session": "{session}", "message": "{prompt}"},
+                id="{id}",
+                ack="id",
+                keys=100,
+                deadline="5s",
+            ),
+            session,
+            SqlWrite(f="sql-write", rate=100, dsn=dsn, deadline="1s", keys=8),
+        ),
+        closing=(
+            HttpOperation(
+                f="session-final",
+                urls=front,
+                path="/session/{session}",
+                headers=bearer,
+                ids_from="ids",
+                key_from="chat",
+                not_found=(404,),
+                deadline="5s",
+            ),
+            SqlRead(f="sql-final", dsn=dsn, key_from="sql-write", deadline="5s"),
+        ),
+    )
+
+
+def reset(running: RunningStack) -> None:
+    """Between drills: the LLM providers forget their scripts and counts. Raises requests.RequestException."""
+    for name in LLMS:
+        requests.post(running.url(name, "http", "/admin/reset"), timeout=2).raise_for_status()

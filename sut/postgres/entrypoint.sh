@@ -1,0 +1,108 @@
+#!/bin/sh
+# Writes Patroni's configuration and starts it; Patroni starts Postgres.
+#   PATRONI_NAME           this node's plain name, as "pg-1"
+#   ETCD_HOSTS             "etcd-1:2379,etcd-2:2379,etcd-3:2379"
+#   POSTGRES_PASSWORD, REPLICATION_PASSWORD, APP_PASSWORD   samples unless given
+set -eu
+umask 077
+
+: "${PATRONI_NAME:=$(hostname)}"
+: "${ETCD_HOSTS:?the etcd members, as etcd-1:2379,etcd-2:2379}"
+: "${POSTGRES_PASSWORD:=sample-postgres}"
+: "${REPLICATION_PASSWORD:=sample-replication}"
+: "${APP_PASSWORD:=sample-app}"
+export APP_PASSWORD
+# Own address and loopback only: 0.0.0.0 would collide with the sidecar's listeners on 127.0.1.x.
+ip=$(hostname -i | tr ' ' '\n' | grep -m1 -F .)
+data=/var/lib/postgresql/17/main
+
+# The container has only just started, so no postmaster can be alive; a stale file that names the process
+# id of another process of ours would keep Postgres from starting after a kill.
+rm -f "$data/postmaster.pid"
+
+cat > /etc/patroni/patroni.yml <<YML
+scope: main
+name: "$PATRONI_NAME"
+log:
+  format: "%(asctime)s %(levelname)s: %(message)s"
+  loggers:
+    urllib3: ERROR
+restapi:
+  listen: "$ip:8008"
+  connect_address: "$PATRONI_NAME:8008"
+etcd3:
+  hosts: "$ETCD_HOSTS"
+bootstrap:
+  # loop_wait + 2 * retry_timeout <= ttl, and ttl >= 20: Patroni adjusts what breaks this, with a warning only.
+  dcs:
+    ttl: 20
+    loop_wait: 2
+    retry_timeout: 5
+    maximum_lag_on_failover: 1048576
+    primary_start_timeout: 0
+    synchronous_mode: true
+    postgresql:
+      use_pg_rewind: true
+      use_slots: true
+      parameters:
+        max_connections: 200
+        max_wal_senders: 10
+        max_replication_slots: 10
+        wal_level: replica
+        wal_log_hints: "on"
+        wal_keep_size: 128MB
+        hot_standby: "on"
+        synchronous_commit: "on"
+        checkpoint_timeout: 5min
+  initdb:
+    - encoding: UTF8
+    - locale-provider: builtin
+    - locale: C.UTF-8
+    - data-checksums
+  post_bootstrap: /usr/local/bin/post-bootstrap.sh
+postgresql:
+  listen: "$ip,127.0.0.1:5432"
+  connect_address: "$PATRONI_NAME:5432"
+  data_dir: $data
+  bin_dir: /usr/lib/postgresql/17/bin
+  pgpass: /var/lib/postgresql/.pgpass
+  use_unix_socket: true
+  use_unix_socket_repl: true
+  # Else a new standby waits for a spread checkpoint, which takes minutes.
+  basebackup:
+    - checkpoint: fast
+  remove_data_directory_on_rewind_failure: true
+  remove_data_directory_on_diverged_timelines: true
+  authentication:
+    superuser:
+      username: postgres
+      password: "$POSTGRES_PASSWORD"
+    replication:
+      username: replicator
+      password: "$REPLICATION_PASSWORD"
+  parameters:
+    blackstart.node: "$PATRONI_NAME"
+    unix_socket_directories: /var/run/postgresql
+    shared_buffers: 64MB
+    password_encryption: scram-sha-256
+    log_line_prefix: "%m [%p] %q%u@%d "
+    log_checkpoints: "on"
+    log_lock_waits: "on"
+    # A broken replication link is noticed in seconds, not after a minute.
+    wal_sender_timeout: 5s
+    wal_receiver_timeout: 5s
+    wal_receiver_status_interval: 1s
+    wal_retrieve_retry_interval: 500ms
+    tcp_keepalives_idle: 5
+    tcp_keepalives_interval: 2
+    tcp_keepalives_count: 3
+    idle_in_transaction_session_timeout: 60s
+  pg_hba:
+    - local all all trust
+    - local replication all trust
+    - host all all 127.0.0.1/32 scram-sha-256
+    - host replication replicator all scram-sha-256
+    - host all all all scram-sha-256
+YML
+
+exec patroni /etc/patroni/patroni.yml

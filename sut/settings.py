@@ -1,0 +1,21 @@
+"""What several parts of the sample stack must agree on: names, and the sample's own passwords."""
+
+from __future__ import annotations
+
+APPS = ("app-1", "app-2", "app-3")
+POSTGRES = ("pg-1", "pg-2")
+ETCD = ("etcd-1", "etcd-2", "etcd-3")
+REDIS = ("redis-1", "redis-2")
+SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
+LLMS = ("llm-1", "llm-2")
+ZONES = ("a", "b", "c")
+
+#: The name by which the Sentinels know the group of Redis instances.
+REDIS_MASTER = "cache"
+
+#: For a stack that lives for one run on 127.0.0.1; they are redacted in reports all the same.
+APP_PASSWORD = "sample-app-password"
+POSTGRES_PASSWORD = "sample-postgres-password"
+REPLICATION_PASSWORD = "sample-replication-password"
+JWT_SECRET = "sample-jwt-secret-of-at-least-32-bytes"
+SECRETS = (APP_PASSWORD, POSTGRES_PASSWORD, REPLICATION_PASSWORD, JWT_SECRET)

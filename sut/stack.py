@@ -1,0 +1,216 @@
+"""The sample stack: a LangGraph service on Postgres and Redis, as an SRE who runs one would declare it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from blackstart.model.stack import Image, Instance, Stack
+from blackstart.observe import (
+    BreakerSource,
+    ContainerSource,
+    HAProxySource,
+    PatroniRoles,
+    PatroniSource,
+    SentinelRoles,
+)
+from blackstart.stack.conditions import HttpReady, Named, Speaks
+from sut import conditions
+from sut.configuration import configuration
+from sut.load import load, reset
+from sut.settings import (
+    APP_PASSWORD,
+    APPS,
+    ETCD,
+    JWT_SECRET,
+    LLMS,
+    POSTGRES,
+    POSTGRES_PASSWORD,
+    REDIS,
+    REDIS_MASTER,
+    REPLICATION_PASSWORD,
+    SECRETS,
+    SENTINELS,
+    ZONES,
+)
+from sut.variants import VARIANTS
+
+_HERE = Path(__file__).parent
+_ETCD = Image("etcd", _HERE / "etcd")
+_POSTGRES = Image("postgres", _HERE / "postgres")
+_HAPROXY = Image("haproxy", _HERE / "haproxy")
+_REDIS = Image("redis", _HERE / "redis")
+_LLM = Image("llm", _HERE / "llm")
+_APP = Image("app", _HERE / "app")
+
+_SENTINEL_LIST = ",".join(f"{s}:26379" for s in SENTINELS)
+
+
+def _others(name: str, group: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(n for n in group if n != name)
+
+
+def _etcd(name: str, zone: str) -> Instance:
+    return Instance(
+        name,
+        "etcd",
+        _ETCD,
+        {"client": 2379, "peer": 2380},
+        zone,
+        env={"ETCD_NAME": name, "ETCD_CLUSTER": ",".join(f"{e}=http://{e}:2380" for e in ETCD)},
+        calls=_others(name, ETCD),
+        publish=("client",),
+        ready=HttpReady("client", "/health"),
+        memory="256m",
+    )
+
+
+def _postgres(name: str, zone: str) -> Instance:
+    return Instance(
+        name,
+        "postgres",
+        _POSTGRES,
+        {"postgres": 5432, "patroni": 8008},
+        zone,
+        env={
+            "PATRONI_NAME": name,
+            "ETCD_HOSTS": ",".join(f"{e}:2379" for e in ETCD),
+            "POSTGRES_PASSWORD": POSTGRES_PASSWORD,
+            "REPLICATION_PASSWORD": REPLICATION_PASSWORD,
+            "APP_PASSWORD": APP_PASSWORD,
+        },
+        calls=(*ETCD, *_others(name, POSTGRES)),
+        publish=("patroni",),
+        ready=HttpReady("patroni", "/readiness"),
+        memory="768m",
+    )
+
+
+def _haproxy(
+    name: str, service: str, role: str, ports: dict[str, int], backends: tuple[str, ...], entry: str
+) -> Instance:
+    return Instance(
+        name,
+        service,
+        _HAPROXY,
+        {**ports, "stats": 8404},
+        "a",
+        env={"HAPROXY_ROLE": role, "BACKENDS": ",".join(backends)},
+        calls=backends,
+        publish=(entry, "stats"),
+        ready=HttpReady("stats", "/metrics"),
+        memory="128m",
+    )
+
+
+def _redis(name: str, zone: str) -> Instance:
+    return Instance(
+        name,
+        "redis",
+        _REDIS,
+        {"redis": 6379},
+        zone,
+        env={
+            "REDIS_ROLE": "primary" if name == REDIS[0] else "replica",
+            "REDIS_NAME": name,
+            "REDIS_PRIMARY": REDIS[0],
+            "REDIS_SENTINELS": _SENTINEL_LIST,
+        },
+        calls=(*_others(name, REDIS), *SENTINELS),
+        publish=("redis",),
+        ready=Speaks("redis", "PING", "+PONG"),
+        memory="256m",
+    )
+
+
+def _sentinel(name: str, zone: str) -> Instance:
+    return Instance(
+        name,
+        "sentinel",
+        _REDIS,
+        {"sentinel": 26379},
+        zone,
+        env={"REDIS_ROLE": "sentinel", "REDIS_NAME": name, "REDIS_PRIMARY": REDIS[0]},
+        calls=(*REDIS, *_others(name, SENTINELS)),
+        publish=("sentinel",),
+        ready=Speaks("sentinel", "PING", "+PONG"),
+        memory="128m",
+    )
+
+
+def _llm(name: str, zone: str) -> Instance:
+    return Instance(
+        name,
+        "llm",
+        _LLM,
+        {"http": 8080},
+        zone,
+        env={"NODE_NAME": name, "MODEL_NAME": f"sample-{name}", "SEED": "1"},
+        publish=("http",),
+        ready=HttpReady("http", "/health/live"),
+        memory="256m",
+    )
+
+
+def _app(name: str, zone: str) -> Instance:
+    return Instance(
+        name,
+        "app",
+        _APP,
+        {"http": 8000},
+        zone,
+        env={
+            "NODE_NAME": name,
+            "ZONE": zone,
+            "DATABASE_URL": f"postgresql://app:{APP_PASSWORD}@pgproxy-1:5000/app",
+            "REDIS_SENTINELS": _SENTINEL_LIST,
+            "REDIS_MASTER": REDIS_MASTER,
+            "LLM_PRIMARY_URL": "http://llm-1:8080/v1",
+            "LLM_FALLBACK_URL": "http://llm-2:8080/v1",
+            "JWT_SECRET": JWT_SECRET,
+            "LOG_LEVEL": "INFO",
+        },
+        calls=("pgproxy-1", *REDIS, *SENTINELS, *LLMS),
+        publish=("http",),
+        ready=HttpReady("http", "/health/ready"),
+        memory="512m",
+    )
+
+
+stack = Stack(
+    name="sample",
+    sidecar=Image("toxiproxy", _HERE / "toxiproxy"),
+    # In the order in which they are started: what takes longest to be ready comes first.
+    instances=(
+        *(_etcd(n, z) for n, z in zip(ETCD, ZONES, strict=True)),
+        *(_postgres(n, z) for n, z in zip(POSTGRES, ZONES, strict=False)),
+        *(_redis(n, z) for n, z in zip(REDIS, ZONES, strict=False)),
+        _haproxy("pgproxy-1", "pgproxy", "postgres", {"primary": 5000, "replica": 5001}, POSTGRES, "primary"),
+        *(_llm(n, z) for n, z in zip(LLMS, ZONES, strict=False)),
+        *(_app(n, z) for n, z in zip(APPS, ZONES, strict=True)),
+        *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
+        _haproxy("front-1", "front", "front", {"http": 8080}, APPS, "http"),
+    ),
+    roles={"postgres": PatroniRoles(), "redis": SentinelRoles()},
+    steady=(
+        Named("Postgres has a primary and a synchronous standby", conditions.postgres),
+        Named("the database proxy knows one primary and one replica", conditions.database_proxy),
+        Named("Redis has a primary and a replica, and the Sentinels agree", conditions.redis),
+        Named("the front knows every app replica", conditions.front),
+        Named("no breaker is open", conditions.breakers),
+        Named("a chat is answered without degradation", conditions.chat),
+    ),
+    sources=(
+        PatroniSource(),
+        HAProxySource("pgproxy"),
+        HAProxySource("front"),
+        ContainerSource(),
+        BreakerSource(),
+    ),
+    load=load,
+    reset=reset,
+    configuration=configuration,
+    variants=VARIANTS,
+    secrets=SECRETS,
+    memory_mib=3072,
+    disk_mib=4096,
+)

@@ -1,0 +1,115 @@
+"""Stand-ins for what the service depends on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+
+from sut.app.service.cache import CacheUnavailable
+from sut.app.service.retrieval import RetrievalUnavailable
+from sut.app.service.state import Answer, Turn
+
+Hook = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """A hook that does nothing."""
+
+
+@dataclass
+class FakeCache:
+    """A dictionary that can be down."""
+
+    down: bool = False
+    kept: dict[str, str] = field(default_factory=dict)
+
+    async def get(self, key: str) -> str | None:
+        """As Cache."""
+        if self.down:
+            raise CacheUnavailable("down")
+        return self.kept.get(key)
+
+    async def put(self, key: str, answer: str) -> None:
+        """As Cache."""
+        if self.down:
+            raise CacheUnavailable("down")
+        self.kept[key] = answer
+
+
+@dataclass
+class FakeRetriever:
+    """Two documents, unless down."""
+
+    down: bool = False
+    before: Hook = nothing
+
+    async def search(self, question: str) -> list[str]:
+        """As Retriever."""
+        await self.before()
+        if self.down:
+            raise RetrievalUnavailable("down")
+        return ["one", "two"]
+
+
+@dataclass
+class FakeModel:
+    """A chat model that says `text` in `pieces`; fails after `fail_after` pieces when that is set."""
+
+    name: str = "model-1"
+    text: str = "hello there"
+    finish: str | None = "stop"
+    fail_after: int | None = None
+    calls: int = 0
+    seen: list[list[BaseMessage]] = field(default_factory=list)
+    before: Hook = nothing
+
+    async def ainvoke(self, input: list[BaseMessage]) -> BaseMessage:
+        """As ChatModel."""
+        self.calls += 1
+        self.seen.append(input)
+        await self.before()
+        if self.fail_after is not None:
+            raise ConnectionResetError("down")
+        return AIMessage(self.text, response_metadata=self._meta())
+
+    async def astream(self, input: list[BaseMessage]) -> AsyncIterator[BaseMessage]:
+        """As ChatModel."""
+        self.calls += 1
+        for number, word in enumerate(self.text.split()):
+            if number == self.fail_after:
+                raise ConnectionResetError("cut")
+            yield AIMessageChunk(content=word)
+        yield AIMessageChunk(content="", response_metadata=self._meta())
+
+    def _meta(self) -> dict[str, Any]:
+        return {"model_name": self.name, "finish_reason": self.finish}
+
+
+@dataclass
+class FakeRunner:
+    """Answers or raises what it was given."""
+
+    outcome: Answer | Exception = field(default_factory=lambda: Answer("hi", ("no-cache",), "model-1"))
+    turns: list[Turn] = field(default_factory=list)
+
+    async def run(self, turn: Turn, emit: Callable[[str, str], None] | None = None) -> Answer:
+        """As TurnRunner; streams the answer's words."""
+        self.turns.append(turn)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        if emit is not None:
+            for word in self.outcome.text.split():
+                emit("token", word)
+        return self.outcome
+
+    async def read(self, session: str, subject: str) -> dict[str, object]:
+        """As TurnRunner."""
+        return {"session": session, "ids": [], "turns": []}
+
+
+def turn(id: str = "k1", session: str = "s1", message: str = "How?", subject: str = "ann") -> Turn:
+    """A turn."""
+    return Turn(session, id, subject, message, "0" * 32)

@@ -1,0 +1,215 @@
+"""The HTTP interface over a runner that is not there."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from sut.app.service.api import Parts, make_app
+from sut.app.service.config import Settings
+from sut.app.service.database import make_pool
+from sut.app.service.errors import Refusal
+from sut.app.service.health import Dependency
+from sut.app.service.metrics import Metrics
+from sut.app.service.readiness import Readiness
+from sut.app.service.state import Answer
+from sut.tokens import mint
+
+from .fakes import FakeRunner
+
+SECRET = "a secret of at least thirty-two bytes"
+BODY = {"session": "s1", "message": "How?"}
+
+
+class NoEmbedder:
+    """Never asked here."""
+
+    model = "none"
+
+    async def embed(self, texts: object) -> list[list[float]]:
+        raise AssertionError
+
+
+async def good() -> None:
+    """A dependency that is well."""
+
+
+async def bad() -> None:
+    """A dependency that is not."""
+    raise ConnectionError
+
+
+@pytest.fixture
+def runner() -> FakeRunner:
+    return FakeRunner()
+
+
+@pytest.fixture
+def parts(runner: FakeRunner) -> Parts:
+    metrics = Metrics()
+    metrics.breaker("llm-primary")
+    pool = make_pool("postgresql://nowhere/", name="unused", size=1, check_timeout=1)
+    dependencies = {"postgres": Dependency(good, vital=True), "redis": Dependency(good)}
+    settings = Settings(node="app-1", zone="a", jwt_secret=SECRET)
+    return Parts(settings, metrics, runner, Readiness(pool, NoEmbedder()), dependencies)
+
+
+@pytest.fixture
+def client(parts: Parts) -> Iterator[TestClient]:
+    app = make_app(parts.metrics)
+    app.state.parts = parts
+    with TestClient(app) as made:
+        made.headers["Authorization"] = f"Bearer {mint(SECRET, 'ann', 60)}"
+        made.headers["Idempotency-Key"] = "k1"
+        yield made
+
+
+def test_a_chat_names_its_degradations_replica_and_trace(client: TestClient, runner: FakeRunner) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    answer = client.post("/chat", json=BODY, headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "session": "s1",
+        "id": "k1",
+        "answer": "hi",
+        "degraded": ["no-cache"],
+        "replica": "app-1",
+        "model": "model-1",
+        "trace_id": trace,
+        "replayed": False,
+    }
+    assert answer.headers["x-trace-id"] == trace
+    assert runner.turns[0].subject == "ann"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "Basic abc",
+        "Bearer not.a.token",
+        f"Bearer {mint('another secret of more than 32 bytes', 'ann', 60)}",
+        f"Bearer {mint(SECRET, 'ann', -1)}",
+    ],
+    ids=["none", "empty", "scheme", "garbage", "forged", "expired"],
+)
+@pytest.mark.parametrize("path", ["/chat", "/chat/stream", "/session/s1"])
+def test_nobody_gets_in_without_a_valid_token(
+    client: TestClient, runner: FakeRunner, header: str, path: str
+) -> None:
+    headers = {"Authorization": header}
+    answer = (
+        client.get(path, headers=headers)
+        if "session" in path
+        else client.post(path, json=BODY, headers=headers)
+    )
+    assert answer.status_code == 401
+    assert runner.turns == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"session": "s1"},
+        {**BODY, "message": ""},
+        {**BODY, "message": "x" * 4001},
+        {**BODY, "session": ""},
+    ],
+)
+def test_a_malformed_chat_is_refused(client: TestClient, body: dict[str, str]) -> None:
+    assert client.post("/chat", json=body).status_code == 422
+
+
+def test_a_chat_needs_an_idempotency_key(client: TestClient) -> None:
+    del client.headers["Idempotency-Key"]
+    assert client.post("/chat", json=BODY).status_code == 422
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_a_refusal_says_whether_it_is_certain_that_nothing_was_applied(
+    client: TestClient, runner: FakeRunner, certain: bool
+) -> None:
+    runner.outcome = Refusal(503, "the database does not answer", retry_after=1, not_applied=certain)
+    answer = client.post("/chat", json=BODY)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers.get("x-not-applied") == ("true" if certain else None)
+
+
+def events(text: str) -> list[tuple[str, dict[str, object]]]:
+    blocks = [block.splitlines() for block in text.strip().split("\n\n")]
+    return [
+        (first.removeprefix("event: "), json.loads(second.removeprefix("data: "))) for first, second in blocks
+    ]
+
+
+def test_a_stream_ends_with_what_a_chat_would_have_answered(client: TestClient, runner: FakeRunner) -> None:
+    runner.outcome = Answer("well met", (), "model-1")
+    seen = events(client.post("/chat/stream", json=BODY).text)
+    assert seen[:2] == [("token", {"text": "well"}), ("token", {"text": "met"})]
+    assert seen[2][0] == "done"
+    assert seen[2][1]["answer"] == "well met"
+
+
+def test_a_stream_that_fails_says_so(client: TestClient, runner: FakeRunner) -> None:
+    runner.outcome = Refusal(503, "no model answers")
+    assert events(client.post("/chat/stream", json=BODY).text) == [
+        ("error", {"status": 503, "detail": "no model answers"})
+    ]
+
+
+def test_readiness_follows_writability_and_draining(client: TestClient, parts: Parts) -> None:
+    assert client.get("/health/live").status_code == 200
+    assert client.get("/health/ready").status_code == 503
+    parts.readiness.reason = None
+    assert client.get("/health/ready").status_code == 200
+    parts.readiness.drain()
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "draining")
+    assert client.post("/chat", json=BODY).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("broken", "status", "code"),
+    [(None, "ok", 200), ("redis", "degraded", 200), ("postgres", "unusable", 503)],
+)
+def test_health_tells_degraded_from_unusable(
+    parts: Parts, broken: str | None, status: str, code: int
+) -> None:
+    dependencies = dict(parts.dependencies)
+    if broken:
+        dependencies[broken] = replace(dependencies[broken], probe=bad)
+    app = make_app(parts.metrics)
+    app.state.parts = replace(parts, dependencies=dependencies)
+    with TestClient(app) as client:
+        answer = client.get("/health")
+    assert (answer.json()["status"], answer.status_code) == (status, code)
+
+
+def test_metrics_count_routes_degradations_and_breakers(client: TestClient) -> None:
+    client.post("/chat", json=BODY)
+    client.get("/session/secret-name")
+    text = client.get("/metrics").text
+    assert 'app_requests_total{route="/chat",status="200"} 1.0' in text
+    assert 'app_degradations_total{mode="no-cache"} 1.0' in text
+    assert 'app_breaker_state{dependency="llm-primary"} 0.0' in text
+    assert 'route="/session/{session}"' in text
+    assert "secret-name" not in text
+
+
+def test_logs_hold_no_prompt_and_no_token(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="sut"), caplog.at_level(logging.INFO, logger="service.access"):
+        client.post("/chat", json={**BODY, "message": "my-private-words"})
+    text = " ".join(
+        str(vars(record)) for record in caplog.records if record.name.startswith(("sut", "service"))
+    )
+    assert "/chat" in text
+    assert "my-private-words" not in text
+    assert str(client.headers["Authorization"]) not in text

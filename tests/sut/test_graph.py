@@ -1,0 +1,113 @@
+"""The graph with its saver in memory: order, degradations, history, and resuming."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+
+from sut.app.service.breaker import Breaker
+from sut.app.service.errors import Refusal
+from sut.app.service.graph import build
+from sut.app.service.llm import Models
+from sut.app.service.state import HISTORY, Answer, ChatState, Turn, TurnContext, fresh
+
+from .fakes import FakeCache, FakeModel, FakeRetriever, turn
+
+THREAD: RunnableConfig = {"configurable": {"thread_id": "s1"}}
+
+
+@dataclass
+class Bench:
+    """One session of the graph with everything replaceable."""
+
+    cache: FakeCache = field(default_factory=FakeCache)
+    retriever: FakeRetriever = field(default_factory=FakeRetriever)
+    primary: FakeModel = field(default_factory=FakeModel)
+    fallback: FakeModel = field(default_factory=lambda: FakeModel("model-2"))
+    saver: InMemorySaver = field(default_factory=InMemorySaver)
+    stored: list[Answer] = field(default_factory=list)
+    fail_store: bool = False
+
+    async def store(self, turn: Turn, answer: Answer) -> Answer:
+        if self.fail_store:
+            raise ConnectionError
+        self.stored.append(answer)
+        return answer
+
+    def run(self, asked: Turn, *, resume: bool = False) -> ChatState:
+        graph = build().copy(update={"checkpointer": self.saver})
+        models = Models(self.primary, self.fallback, Breaker("llm-primary"), timeout=1)
+        context = TurnContext(asked, self.cache, self.retriever, models, self.store)
+
+        async def go() -> ChatState:
+            entry = None if resume else fresh(asked)
+            return await graph.ainvoke(entry, THREAD, context=context, durability="sync")  # type: ignore[return-value]
+
+        return asyncio.run(go())
+
+
+def test_a_healthy_turn_is_stored_without_degradations() -> None:
+    bench = Bench()
+    bench.run(turn())
+    assert bench.stored == [Answer("hello there", (), "model-1")]
+
+
+def test_degradations_form_a_set_and_do_not_stick_to_the_next_turn() -> None:
+    bench = Bench(
+        cache=FakeCache(down=True), retriever=FakeRetriever(down=True), primary=FakeModel(fail_after=0)
+    )
+    bench.run(turn("k1"))
+    assert bench.stored[0] == Answer("hello there", ("fallback-model", "no-cache", "no-retrieval"), "model-2")
+    bench.cache.down = bench.retriever.down = False
+    bench.primary.fail_after = None
+    bench.run(turn("k2"))
+    assert bench.stored[1] == Answer("hello there", (), "model-1")
+
+
+def test_a_cached_answer_spares_retrieval_and_model_but_not_another_user() -> None:
+    bench = Bench()
+    bench.run(turn("k1", message="How?"))
+    bench.run(turn("k2", message="  how? "))
+    assert bench.stored[1].model == "cache"
+    assert bench.primary.calls == 1
+    bench.run(turn("k3", message="How?", subject="bob"))
+    assert bench.primary.calls == 2
+
+
+def test_a_degraded_answer_is_not_cached() -> None:
+    bench = Bench(retriever=FakeRetriever(down=True))
+    bench.run(turn())
+    assert bench.cache.kept == {}
+
+
+def test_the_model_sees_documents_and_the_last_exchanges_only() -> None:
+    bench = Bench()
+    for number in range(HISTORY + 3):
+        bench.run(turn(f"k{number}", message=f"question {number}"))
+    last = bench.primary.seen[-1]
+    assert "one\ntwo" in str(last[0].content)
+    assert len(last) == 1 + 2 * HISTORY + 1
+    assert last[1].content == "question 2"
+    assert last[-1].content == f"question {HISTORY + 2}"
+
+
+def test_a_message_of_nothing_but_control_characters_is_refused() -> None:
+    bench = Bench()
+    with pytest.raises(Refusal) as caught:
+        bench.run(turn(message="\x00\x07 "))
+    assert caught.value.status == 422
+    assert bench.stored == []
+
+
+def test_a_run_broken_off_while_storing_goes_on_without_asking_the_model_again() -> None:
+    bench = Bench(fail_store=True)
+    with pytest.raises(ConnectionError):
+        bench.run(turn())
+    bench.fail_store = False
+    bench.run(turn(), resume=True)
+    assert bench.stored == [Answer("hello there", (), "model-1")]
+    assert bench.primary.calls == 1

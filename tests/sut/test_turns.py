@@ -1,0 +1,285 @@
+"""Turns on a real Postgres: one answer a key, whatever breaks and whoever else tries."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import psycopg
+import pytest
+from psycopg_pool import PoolTimeout
+
+from blackstart.platforms.engine import connect
+from blackstart.platforms.waiting import wait_for
+from blackstart.stack.images import ensure_images
+from sut.app.service.breaker import Breaker
+from sut.app.service.database import CONNECT, Connection, DroppingConnection, Pool, make_pool
+from sut.app.service.errors import Refusal
+from sut.app.service.graph import build
+from sut.app.service.llm import Models
+from sut.app.service.runner import Runner
+from sut.app.service.schema import ensure_schema
+from sut.app.service.state import Answer
+from sut.stack import stack
+
+from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, nothing, turn
+
+pytestmark = pytest.mark.integration
+START = """
+set -e; bin=/usr/lib/postgresql/17/bin; data=/tmp/data
+$bin/initdb -D $data -A trust -E UTF8 >/dev/null; echo 'host all all all trust' >> $data/pg_hba.conf
+exec $bin/postgres -D $data -c listen_addresses=* -c unix_socket_directories=/tmp -c fsync=off
+"""
+
+
+@pytest.fixture(scope="module")
+def dsn() -> Iterator[str]:
+    """A throwaway Postgres with the service's schema, made from the stack's own image."""
+    [image] = [image for image in stack.images() if image.name == "postgres"]
+    tag = ensure_images([image], progress=print)["postgres"]
+    run_id = f"test-{secrets.token_hex(4)}"
+    container = connect().containers.run(
+        tag,
+        ["bash", "-c", START],
+        entrypoint=["/usr/bin/tini", "--"],
+        detach=True,
+        user="postgres",
+        name=f"bs-{run_id}-turns",
+        labels={"blackstart.run": run_id},
+        ports={"5432/tcp": ("127.0.0.1", None)},
+    )
+    try:
+        container.reload()
+        [published] = container.ports["5432/tcp"]
+        address = f"postgresql://postgres@127.0.0.1:{published['HostPort']}/postgres"
+        wait_for("a connection to Postgres", lambda: _open(address), limit="20s").close()
+        assert asyncio.run(_prepare(address))
+        yield address
+    finally:
+        container.remove(force=True, v=True)
+
+
+def _open(address: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(address, connect_timeout=2)
+
+
+async def _prepare(address: str) -> bool:
+    async with await DroppingConnection.connect(address, autocommit=True) as conn:
+        return await ensure_schema(conn) and await ensure_schema(conn)
+
+
+@asynccontextmanager
+async def pooled(dsn: str, name: str) -> AsyncIterator[Pool]:
+    """A pool whose connections can be told by `name` in pg_stat_activity."""
+    address = f"{dsn}?application_name={name}"
+    async with make_pool(address, name=name, size=4, check_timeout=1) as pool:
+        yield pool
+
+
+def replica(
+    pool: Pool,
+    *,
+    model: FakeModel | None = None,
+    retrieve: Hook = nothing,
+    deadline: float = 4.0,
+    start_within: float = 2.0,
+) -> Runner:
+    """A replica's runner on its own pool."""
+    models = Models(model or FakeModel(), FakeModel("model-2"), Breaker("llm-primary"), timeout=deadline)
+    return Runner(
+        pool,
+        build(),
+        FakeCache(),
+        FakeRetriever(before=retrieve),
+        models,
+        replica=pool.name,
+        deadline=deadline,
+        start_within=start_within,
+    )
+
+
+async def kill(dsn: str, name: str) -> None:
+    """End every server process of the pool `name`, as a crash of the primary would."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        await conn.execute(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name = %s",
+            (name,),
+        )
+
+
+def once(action: Callable[[], Awaitable[None]]) -> Hook:
+    """A hook that acts at its first call only."""
+    done = False
+
+    async def hook() -> None:
+        nonlocal done
+        if not done:
+            done = True
+            await action()
+
+    return hook
+
+
+def test_a_repeated_key_is_answered_from_the_store_without_work(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "again") as pool:
+            model = FakeModel()
+            runner = replica(pool, model=model)
+            first = await runner.run(turn(session="again"))
+            second = await runner.run(turn(session="again"))
+            assert (first.replayed, second.replayed) == (False, True)
+            assert first.text == second.text
+            assert model.calls == 1
+            assert (await runner.read("again", "ann"))["ids"] == ["k1"]
+
+    asyncio.run(go())
+
+
+def test_one_key_at_two_replicas_at_once_is_stored_once(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "one") as one, pooled(dsn, "two") as two:
+            runners = [replica(one), replica(two)]
+            asked = [runners[n % 2].run(turn(session="both")) for n in range(8)]
+            answers = await asyncio.gather(*asked)
+            assert sum(not answer.replayed for answer in answers) == 1
+            assert (await runners[0].read("both", "ann"))["ids"] == ["k1"]
+
+    asyncio.run(go())
+
+
+def test_many_turns_at_two_replicas_form_one_unforked_chain(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "one") as one, pooled(dsn, "two") as two:
+            runners = [replica(one), replica(two)]
+            await asyncio.gather(*(runners[n % 2].run(turn(f"k{n}", "chain")) for n in range(10)))
+            ids = (await runners[0].read("chain", "ann"))["ids"]
+            assert isinstance(ids, list)
+            assert sorted(ids) == [f"k{n}" for n in range(10)]
+            async with one.connection() as conn:
+                forks = await conn.execute(
+                    "SELECT parent_checkpoint_id FROM checkpoints WHERE thread_id = 'chain'"
+                    " GROUP BY parent_checkpoint_id HAVING count(*) > 1"
+                )
+                assert await forks.fetchall() == []
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("point", ["retrieve", "generate", "store"])
+def test_a_connection_lost_at_any_point_costs_no_turn_and_doubles_none(
+    dsn: str, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash = once(lambda: kill(dsn, f"crash-{point}"))
+    if point == "store":
+        # The worst moment: the turn is committed, but its runner never hears of it.
+        from sut.app.service import turns
+
+        store = turns.store
+
+        async def stored_then_crashed(*args: object) -> Answer:
+            answer: Answer = await store(*args)  # type: ignore[arg-type]
+            await crash()
+            return answer
+
+        monkeypatch.setattr(turns, "store", stored_then_crashed)
+
+    async def go() -> None:
+        async with pooled(dsn, f"crash-{point}") as pool:
+            model = FakeModel(before=crash if point == "generate" else nothing)
+            runner = replica(pool, model=model, retrieve=crash if point == "retrieve" else nothing)
+            answer = await runner.run(turn(session=f"crash-{point}"))
+            assert answer.text == "hello there"
+            assert not answer.replayed
+            assert (await runner.read(f"crash-{point}", "ann"))["ids"] == ["k1"]
+            assert model.calls == (2 if point == "generate" else 1)
+
+    asyncio.run(go())
+
+
+def test_a_turn_refused_before_it_began_is_certain_not_to_be_applied(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "refused") as pool:
+            blocked = asyncio.Event()
+            first = replica(pool, retrieve=once(lambda: _until(blocked)))
+            running = asyncio.create_task(first.run(turn("k1", "busy")))
+            await asyncio.sleep(0)
+            async with pooled(dsn, "later") as later:
+                hasty = replica(later, start_within=0.3)
+                async with later.connection() as conn:
+                    await _locked(conn)
+                refused = [hasty.run(turn(f"k{n}", "busy")) for n in (2, 3)]
+                outcomes = await asyncio.gather(*refused, return_exceptions=True)
+            blocked.set()
+            assert (await running).text == "hello there"
+            assert all(isinstance(o, Refusal) and o.status == 503 and o.not_applied for o in outcomes)
+            assert (await first.read("busy", "ann"))["ids"] == ["k1"]
+
+    asyncio.run(go())
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _locked(conn: Connection) -> None:
+    """Wait until some session's lock is held."""
+    async with asyncio.timeout(5):
+        while True:
+            row = await (
+                await conn.execute("SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'")
+            ).fetchone()
+            if row and row["n"]:
+                return
+
+
+def test_sessions_and_keys_belong_to_their_owner_and_message(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "owner") as pool:
+            runner = replica(pool)
+            await runner.run(turn(session="mine"))
+            with pytest.raises(Refusal, match="someone else"):
+                await runner.run(turn("k2", "mine", subject="bob"))
+            with pytest.raises(Refusal, match="someone else"):
+                await runner.read("mine", "bob")
+            with pytest.raises(Refusal, match="another message"):
+                await runner.run(turn(session="mine", message="Something else?"))
+            assert await runner.read("never written", "bob") == {
+                "session": "never written",
+                "ids": [],
+                "turns": [],
+            }
+            assert (await runner.read("mine", "ann"))["ids"] == ["k1"]
+
+    asyncio.run(go())
+
+
+def test_a_server_that_does_not_accept_writes_is_given_to_nobody(dsn: str) -> None:
+    async def go() -> None:
+        address = f"{dsn}?options=-c%20default_transaction_read_only%3Don"
+        kept = {key: value for key, value in CONNECT.items() if key != "options"}
+        async with make_pool(address, name="standby", size=2, check_timeout=1) as pool:
+            pool.kwargs = {**kept, "autocommit": True}
+            await pool.drain()
+            with pytest.raises(PoolTimeout):
+                async with pool.connection(timeout=1.0):
+                    pytest.fail("given out")
+
+    asyncio.run(go())
+
+
+def test_an_abandoned_statement_closes_its_connection_instead_of_being_cancelled(dsn: str) -> None:
+    async def go() -> None:
+        async with await DroppingConnection.connect(dsn, autocommit=True) as conn:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await conn.execute("SELECT pg_sleep(1.5), 'abandoned'")
+            assert conn.closed
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as other:
+            seen = await other.execute(
+                "SELECT state FROM pg_stat_activity WHERE query LIKE '%''abandoned''%' AND pid <> pg_backend_pid()"
+            )
+            assert await seen.fetchone() == ("active",)
+
+    asyncio.run(go())
