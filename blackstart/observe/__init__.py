@@ -1,0 +1,21 @@
+"""Event sources and role resolvers: what the components say, beside what clients saw."""
+
+from blackstart.observe.breakers import BreakerSource
+from blackstart.observe.containers import ContainerSource
+from blackstart.observe.haproxy import HAProxySource
+from blackstart.observe.patroni import PatroniSource
+from blackstart.observe.roles import PatroniRoles, RoleResolver, SentinelRoles
+from blackstart.observe.source import Source
+from blackstart.observe.until import promoted
+
+__all__ = [
+    "BreakerSource",
+    "ContainerSource",
+    "HAProxySource",
+    "PatroniRoles",
+    "PatroniSource",
+    "RoleResolver",
+    "SentinelRoles",
+    "Source",
+    "promoted",
+]
