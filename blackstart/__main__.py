@@ -1,0 +1,5 @@
+"""`python -m blackstart` is `blackstart`."""
+
+from blackstart.cli.main import main
+
+main()

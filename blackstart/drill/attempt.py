@@ -1,0 +1,297 @@
+"""One execution of an experiment: the life cycle from the baseline to the judgement."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blackstart.drill.gates import StealGate
+from blackstart.drill.record import write_run
+from blackstart.drill.result import Result
+from blackstart.drill.until import Until
+from blackstart.faults import Fault
+from blackstart.history.writer import EventWriter
+from blackstart.injection.injector import Injection, Injector
+from blackstart.injection.journal import Journal
+from blackstart.load.process import LoadProcess
+from blackstart.measure.judge import Finding
+from blackstart.measure.run import findings, measure
+from blackstart.model.durations import human, seconds
+from blackstart.model.errors import ConfigError, HarnessError
+from blackstart.model.experiment import Role
+from blackstart.model.verdict import Verdict, worst
+from blackstart.report.build import build
+from blackstart.stack.provision import reset, steady
+
+if TYPE_CHECKING:
+    from blackstart.drill.trial import Drill
+
+#: Seconds of clean load that must follow the recovery; a later relapse would otherwise go unseen, and
+#: the RTO of a kind whose last operation is due less than 3 s after the recovery is censored.
+SETTLE_S = 5.0
+#: The component may recover before its clients do; how long they are given on top of the limit.
+CLIENT_LIMIT_S = 30.0
+RESET_LIMIT = "60s"
+#: A placebo watches this long where the drill waits for its condition.
+PLACEBO_S = 5.0
+#: Faults strike at a random moment of the slowest detector's period (Patroni's loop_wait).
+PHASE_S = 2.0
+
+
+class NotInjected:
+    """What a placebo has in place of an injection."""
+
+    def undo(self) -> None:
+        """Nothing to undo."""
+
+    def __enter__(self) -> NotInjected:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class Attempt:
+    """The machinery of one execution; everything that it starts, it stops."""
+
+    def __init__(self, drill: Drill, folder: Path, rng: random.Random) -> None:
+        self.drill, self.folder, self.rng = drill, folder, rng
+        self.session, self.spec, self.role = drill.session, drill.experiment, drill.role
+        self.running = drill.session.running
+        self.faults: list[dict[str, Any]] = []
+        self.gates: list[str] = []
+        self.notes: list[str] = []
+        self.extra: list[Finding] = []
+        self.timings: dict[str, float] = {}
+        self.schedule: list[dict[str, Any]] = []
+        self._lead_done = False
+        self._before: dict[str, dict[str, str]] = {}
+
+    # -- the life cycle -------------------------------------------------------------------------------
+
+    def execute(self, body: Callable[[], None]) -> Result:
+        """Run the whole life cycle of DESIGN section 4 and return the result."""
+        say = self.session.progress.say
+        self.folder.mkdir(parents=True, exist_ok=True)
+        say(f"{self.spec.name} [{self.role.value} {self.drill.trial}]: {self.spec.hypothesis}")
+        self._timed("prepare", lambda: reset(self.running, RESET_LIMIT))
+        wall = datetime.now(UTC)
+        with ExitStack() as stack:
+            variant = self._weaken(stack)
+            self.start_ns = time.monotonic_ns()
+            self.events = EventWriter(self.folder / "events.jsonl", self._clock)
+            stack.callback(self.events.close)
+            self.events.write("drill", "objectives", objectives=self._objectives())
+            self._observe_components(stack)
+            journal = Journal(self.running.run_id)
+            self.injector = Injector(self.running, self._fault_event, journal)
+            load = self._start_load(stack)
+            stack.callback(self.injector.undo_all)
+            self._timed("baseline", lambda: self._baseline(load))
+            self.load, self.variant = load, variant
+            began = time.monotonic()
+            body()
+            self.timings["fault"] = time.monotonic() - began
+            self._timed("undo", self.injector.undo_all)
+            self._timed("recovery", lambda: steady(self.running, RESET_LIMIT))
+            self._settle("after the undo", CLIENT_LIMIT_S)
+            load.stop()
+            self._timed("final_reads", lambda: load.final_reads(20.0))
+            self._keep_logs(wall)
+        return self._judge(wall)
+
+    def _timed(self, name: str, step: Callable[[], Any]) -> None:
+        begin = time.monotonic()
+        step()
+        self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - begin
+
+    def _weaken(self, stack: ExitStack) -> Any:
+        if self.role is not Role.CONTROL:
+            return None
+        variant = self.running.stack.variant(self.spec.control.variant)
+        self.session.progress.say(f"weakening the stack: {variant.description}")
+        if variant.revert is not None:
+            stack.callback(self._strengthen, variant)
+        if variant.apply is not None:
+            variant.apply(self.running)
+        return variant
+
+    def _strengthen(self, variant: Any) -> None:
+        variant.revert(self.running)
+        self._timed("reset", lambda: steady(self.running, RESET_LIMIT))
+
+    def _observe_components(self, stack: ExitStack) -> None:
+        for source in self.running.stack.sources:
+            source.start(self.running, self.events.write)
+            stack.callback(source.stop)
+        gate = StealGate(self._trip)
+        gate.start()
+        stack.callback(gate.stop)
+
+    def _start_load(self, stack: ExitStack) -> LoadProcess:
+        if self.running.stack.load is None:
+            raise ConfigError(f"stack {self.running.stack.name!r} declares no load")
+        load = LoadProcess(self.running.stack.load(self.running), self.folder, self.start_ns)
+        load.on_line = self._load_line
+        stack.callback(load.kill)
+        load.start()
+        return load
+
+    def _baseline(self, load: LoadProcess) -> None:
+        load.wait_clean(seconds=2.0, ratio=0.99, limit=20.0)
+
+    # -- what the test calls --------------------------------------------------------------------------
+
+    def inject(self, fault: Fault) -> Injection | NotInjected:
+        """See Drill.inject."""
+        fault.validate(self.running.stack)
+        if self.role is Role.PLACEBO:
+            self.notes.append(f"placebo: not injected: {fault.to_dict()}")
+            return NotInjected()
+        phase_s = self.rng.uniform(0, PHASE_S)
+        self.schedule.append({"action": "wait", "seconds": round(phase_s, 3)})
+        threading.Event().wait(phase_s)
+        self._lead()
+        if not self._before:
+            self._before = {s: dict(self.running.role_map(s)) for s in self.running.stack.roles}
+        self.schedule.append({"action": "inject", "fault": fault.to_dict()})
+        self.session.progress.say(f"injecting {_short(fault)}")
+        return self.injector.inject(fault)
+
+    def _lead(self) -> None:
+        if self.variant is None or self._lead_done:
+            return
+        self._lead_done = True
+        for fault in self.variant.faults:
+            self.session.progress.say(f"weakening further: {_short(fault)}")
+            self.schedule.append({"action": "weaken", "fault": fault.to_dict()})
+            self.injector.inject(fault, source="variant")
+        threading.Event().wait(seconds(self.variant.lead))
+
+    def observe(self, until: Until | None, limit_s: float) -> None:
+        """See Drill.observe."""
+        if self.role is Role.PLACEBO:
+            threading.Event().wait(PLACEBO_S)
+            return
+        if until is not None:
+            self._await(until, limit_s)
+            limit_s = CLIENT_LIMIT_S
+        self._settle("while the fault was in force", limit_s)
+
+    def _await(self, until: Until, limit_s: float) -> None:
+        until.begin(self._before)
+        began, last = time.monotonic(), "nothing yet"
+        tick = threading.Event()
+        while (elapsed := time.monotonic() - began) < limit_s:
+            seen = until.check(self.running)
+            if seen is None:
+                self.session.progress.say(f"{until.describe()}: after {human(elapsed)}")
+                self.schedule.append(
+                    {"action": "observe", "until": until.describe(), "seconds": round(elapsed, 3)}
+                )
+                return
+            last = seen
+            tick.wait(0.05)
+        text = f"not within {human(limit_s)}; last seen: {last}"
+        self.extra.append(Finding("observe", until.describe(), text, Verdict.FAIL))
+
+    def _settle(self, when: str, limit_s: float) -> None:
+        """Wait for clients that are well for a while; a stack that stays ill is a finding, not an error."""
+        try:
+            self.load.wait_clean(seconds=SETTLE_S, ratio=0.99, limit=limit_s)
+        except HarnessError as error:
+            if not self.load.alive:
+                raise
+            self.notes.append(f"clients were not well again {when}: {error}")
+
+    # -- events ---------------------------------------------------------------------------------------
+
+    def _clock(self) -> int:
+        return time.monotonic_ns() - self.start_ns
+
+    def _objectives(self) -> dict[str, Any]:
+        objectives = self.spec.objectives.to_dict()
+        if self.role is Role.PLACEBO:  # "during" is empty without a fault
+            objectives.pop("availability", None)
+        return objectives
+
+    def _fault_event(self, source: str, event: str, **fields: Any) -> None:
+        now_s = self._clock() / 1e9
+        self.events.write(source, event, **fields)
+        fault = fields.get("fault")
+        if event == "begin":
+            self.faults.append(
+                {"source": source, "fault": fault, "begin_s": now_s, "end_s": None, **_rest(fields)}
+            )
+        elif event == "end":
+            for record in self.faults:
+                if record["fault"] == fault and record["end_s"] is None:
+                    record["end_s"] = now_s
+                    break
+        elif event == "bite":
+            for record in reversed(self.faults):
+                if record["fault"] == fault:
+                    record.update(_rest(fields))
+                    break
+
+    def _trip(self, gate: str) -> None:
+        if gate not in self.gates:
+            self.gates.append(gate)
+            self.events.write("gate", "trip", gate=gate)
+
+    def _load_line(self, line: dict[str, Any]) -> None:
+        if gate := line.get("gate"):
+            self._trip(str(gate))
+        self.session.progress.tick(
+            f"{line.get('t', 0):5.0f}s  ok {line.get('ok', 0)}  fail {line.get('fail', 0)}  "
+            f"info {line.get('info', 0)}  start lag p99 {line.get('lag_ms_p99', 0):.1f} ms"
+        )
+
+    # -- the end --------------------------------------------------------------------------------------
+
+    def _keep_logs(self, since: datetime) -> None:
+        logs = self.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        for instance in self.running.stack.instances:
+            text = self.session.platform.logs(self.running.container(instance.name), since=since)
+            for secret in self.running.stack.secrets:
+                text = text.replace(secret, "[redacted]")
+            (logs / f"{instance.name}.log").write_text(text)
+
+    def _judge(self, wall: datetime) -> Result:
+        measured = measure(self.folder)
+        found = [*findings(self.folder), *self.extra]
+        if self.role is Role.PLACEBO:
+            n = len(measured["outages"])
+            found.append(Finding("outages", 0, f"{n} without any fault", Verdict.FAIL if n else Verdict.PASS))
+        verdict = worst(f.verdict for f in found)
+        result = Result(
+            self.spec,
+            self.role,
+            self.drill.trial,
+            self.folder,
+            verdict,
+            found,
+            measured,
+            self.timings,
+            self.notes,
+        )
+        write_run(self, result, wall)
+        self._timed("report", lambda: build(self.folder))
+        return result
+
+
+def _rest(fields: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in fields.items() if k != "fault"}
+
+
+def _short(fault: Any) -> str:
+    data = dict(fault.to_dict())
+    kind = data.pop("kind")
+    return f"{kind} {', '.join(f'{k}={v}' for k, v in data.items())}"

@@ -1,0 +1,45 @@
+"""Progress of long work: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from rich.console import Console
+
+
+class Progress:
+    """Says what is being done, with seconds since the start of the session.
+
+    `say` is for steps, `tick` for a line that changes (only shown on a terminal).
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
+        self._started = time.monotonic()
+        self._ticking = False
+
+    def say(self, text: str) -> None:
+        """Print one step."""
+        self._clear()
+        elapsed = time.monotonic() - self._started
+        self._console.print(f"[dim]{elapsed:6.1f}s[/dim]  {_escape(text)}")
+
+    def tick(self, text: str) -> None:
+        """Show `text` on the line that changes; silent where there is no terminal."""
+        if not self._console.is_terminal:
+            return
+        width = max(20, self._console.width - 12)
+        self._console.file.write(f"\r\x1b[2K         {text[:width]}")
+        self._console.file.flush()
+        self._ticking = True
+
+    def _clear(self) -> None:
+        if self._ticking:
+            self._console.file.write("\r\x1b[2K")
+            self._ticking = False
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,98 @@
+"""`run.json`: everything about a trial that its history and events do not hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform as host_platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blackstart.drill.result import Result
+from blackstart.measure.check import check
+
+if TYPE_CHECKING:
+    from blackstart.drill.attempt import Attempt
+
+_PACKAGES = ("blackstart", "pytest", "testcontainers", "docker", "toxiproxy-python", "aiohttp", "asyncpg")
+
+
+def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
+    """Write `run.json` into the trial's folder."""
+    running = attempt.running
+    drill = attempt.drill
+    configuration = running.stack.configuration
+    data: dict[str, Any] = {
+        "schema": 1,
+        "run_id": running.run_id,
+        "experiment": result.experiment.to_dict(),
+        "runbook_path": os.path.relpath(drill.runbook, result.folder) if drill.runbook else None,
+        "role": result.role.value,
+        "trial": result.trial,
+        "seed": drill.seed,
+        "started": wall.isoformat(),
+        "duration_s": round((datetime.now(UTC) - wall).total_seconds(), 3),
+        "verdict": result.verdict.value,
+        "proved": result.proved,
+        "findings": [
+            {"objective": f.objective, "bound": f.bound, "measured": f.measured, "verdict": f.verdict.value}
+            for f in result.findings
+        ],
+        "measure": result.measured,
+        "check": check(result.folder / "history.jsonl"),
+        "stack": {
+            "name": running.stack.name,
+            "start_s": round(drill.session.started_s, 2),
+            "edges": len(running.stack.edges),
+            "instances": [
+                {"name": i.name, "service": i.service, "zone": i.zone, **_image(attempt, i.name)}
+                for i in running.stack.instances
+            ],
+        },
+        "configuration": configuration(running) if configuration else {},
+        "versions": {"python": host_platform.python_version(), "engine": _engine(attempt), **_versions()},
+        "host": {
+            "system": host_platform.platform(),
+            "cores": os.cpu_count(),
+            "memory_mib": _memory_mib(),
+        },
+        "faults": attempt.faults,
+        "gates": attempt.gates,
+        "timings": {f"{k}_s": round(v, 3) for k, v in result.timings.items()},
+        "command": drill.command,
+        "schedule": attempt.schedule,
+        "related": {},
+        "notes": result.notes,
+    }
+    text = json.dumps(data, indent=2, default=str)
+    for secret in running.stack.secrets:
+        text = text.replace(secret, "[redacted]")
+    (result.folder / "run.json").write_text(text + "\n")
+
+
+def _image(attempt: Attempt, instance: str) -> dict[str, str]:
+    attributes = attempt.session.platform.inspect(attempt.running.container(instance))
+    return {"image": str(attributes["Config"]["Image"]), "digest": str(attributes["Image"])}
+
+
+def _engine(attempt: Attempt) -> str:
+    return str(attempt.session.platform.client.version().get("Version", "unknown"))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _memory_mib() -> int | None:
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return None
+    return int(meminfo.read_text().split()[1]) // 1024

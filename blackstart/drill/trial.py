@@ -1,0 +1,108 @@
+"""One trial of an experiment: what the fixture `drill` hands to a test."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blackstart.drill.attempt import Attempt, NotInjected
+from blackstart.drill.result import Result
+from blackstart.drill.session import StackSession
+from blackstart.drill.until import Until
+from blackstart.faults import Fault
+from blackstart.injection.injector import Injection
+from blackstart.model.durations import Duration, seconds
+from blackstart.model.errors import ConfigError, HypothesisFailed
+from blackstart.model.experiment import Experiment, Role
+from blackstart.model.verdict import Verdict
+
+
+@dataclass
+class Drill:
+    """The life cycle of one trial; tests call `inject` and `observe`."""
+
+    session: StackSession
+    experiment: Experiment
+    role: Role
+    trial: int
+    seed: int
+    runbook: Path | None = None
+    command: str = ""
+    results: list[Result] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._attempt = 0
+        self._begun: Attempt | None = None
+
+    @property
+    def stack(self) -> Any:
+        """The running stack, for a look around."""
+        return self.session.running
+
+    def inject(self, fault: Fault) -> Injection | NotInjected:
+        """Inject `fault`, journaled and checked to bite; undone at the end of the drill at the latest.
+
+        Returns the injection, usable in a `with`. In a placebo nothing is injected.
+        Raises ConfigError for an unknown target or parameter, InjectionError, BiteError.
+        """
+        return self._current().inject(fault)
+
+    def observe(self, until: Until | None = None, limit: Duration = "30s") -> None:
+        """Watch until the condition is met and the clients have recovered, at most `limit` for the former."""
+        self._current().observe(until, seconds(limit))
+
+    def run(self, body: Callable[[Drill], None]) -> None:
+        """Run `body` as a trial: load, baseline, body, undo, judgement, report; then assert.
+
+        A trial that a validity gate made unknown runs again, once. Raises HypothesisFailed.
+        """
+        result = self._attempt_once(body)
+        if result.verdict is Verdict.UNKNOWN and _gated(result):
+            self.session.progress.say("a validity gate tripped: this trial is run again, once")
+            result = self._attempt_once(body)
+        self.results.append(result)
+        self._assert(result)
+
+    def _attempt_once(self, body: Callable[[Drill], None]) -> Result:
+        self._attempt += 1
+        label = self.role.value if self.role is not Role.DRILL else f"trial-{self.trial}"
+        suffix = f"-again{self._attempt - 1}" if self._attempt > 1 else ""
+        folder = self.session.folder / self.experiment.name / f"{label}{suffix}"
+        self._begun = Attempt(self, folder, random.Random(self.seed))
+        try:
+            return self._begun.execute(lambda: body(self))
+        finally:
+            self._begun = None
+
+    def _current(self) -> Attempt:
+        if self._begun is None:
+            raise ConfigError("drill.inject and drill.observe are for use inside an @experiment test")
+        return self._begun
+
+    def _assert(self, result: Result) -> None:
+        where = f"\n  report: {result.folder / 'report.html'}"
+        if result.proved:
+            return
+        if self.role is Role.CONTROL:
+            raise HypothesisFailed(
+                f"NOT CAUGHT: on stack variant {self.experiment.control.variant!r} the objective "
+                f"{self.experiment.control.breaks!r} had to break, and did not "
+                f"(broken: {', '.join(result.broke) or 'none'}).\n{_lines(result)}{where}"
+            )
+        word = "UNKNOWN" if result.verdict is Verdict.UNKNOWN else "FAILED"
+        raise HypothesisFailed(f"{word}: {self.experiment.hypothesis}\n{_lines(result)}{where}")
+
+
+def _lines(result: Result) -> str:
+    return "\n".join(
+        f"  {f.verdict.value:7} {f.objective}: {f.measured} (bound {f.bound})"
+        for f in result.findings
+        if f.verdict is not Verdict.PASS
+    )
+
+
+def _gated(result: Result) -> bool:
+    return any(f.objective == "gates" and f.verdict is Verdict.UNKNOWN for f in result.findings)

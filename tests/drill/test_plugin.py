@@ -1,0 +1,78 @@
+"""The pytest plugin, seen from a user's suite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+DRILL = """
+from blackstart import Control, Objectives, experiment
+
+@experiment(
+    hypothesis="h", runbook="r",
+    objectives=Objectives(lost=0), control=Control(variant="v", breaks="lost"),
+)
+def test_one(drill):
+    pass
+
+def test_plain():
+    pass
+"""
+
+
+def test_importing_the_plugin_imports_neither_docker_nor_kubernetes() -> None:
+    code = (
+        "import sys, blackstart.plugin; "
+        "heavy = {'docker', 'kubernetes', 'testcontainers', 'requests', 'aiohttp'} & set(sys.modules); "
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_drills_run_only_when_asked_for(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=DRILL)
+    result = pytester.runpytest("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["*test_plain*"])
+    result.stdout.no_fnmatch_line("*test_one*")
+    result = pytester.runpytest("--collect-only", "-q", "-m", "chaos")
+    result.stdout.fnmatch_lines(["*test_one?trial1?*"])
+
+
+def test_a_node_id_names_a_drill(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=DRILL)
+    result = pytester.runpytest("--collect-only", "-q", "test_it.py::test_one")
+    result.stdout.fnmatch_lines(["*test_one?trial1?*"])
+
+
+def test_trials_controls_and_placebos_are_runs_of_their_own(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=DRILL)
+    result = pytester.runpytest(
+        "--collect-only", "-q", "-m", "chaos", "--chaos-trials", "2", "--chaos-controls", "--chaos-placebo"
+    )
+    result.stdout.fnmatch_lines(
+        ["*test_one?placebo?", "*test_one?trial1?", "*test_one?trial2?", "*test_one?control?"]
+    )
+
+
+def test_a_project_without_a_stack_is_told_how_to_declare_one(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=DRILL)
+    result = pytester.runpytest("-m", "chaos")
+    result.assert_outcomes(errors=1, deselected=1)
+    result.stdout.fnmatch_lines(["*ConfigError*", "*tool.blackstart*"])
+
+
+def test_a_control_must_break_a_declared_objective(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=DRILL.replace('breaks="lost"', 'breaks="rto"'))
+    result = pytester.runpytest("-m", "chaos")
+    result.stdout.fnmatch_lines(["*the control breaks 'rto'*objectives: lost*"])
+
+
+def test_an_unknown_platform_names_the_known_ones(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=DRILL)
+    result = pytester.runpytest("-m", "chaos", "--chaos-platform", "podman")
+    result.stdout.fnmatch_lines(["*unknown platform 'podman'; known: docker*"])
