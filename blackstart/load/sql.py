@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from asyncpg.prepared_stmt import PreparedStatement
 from blackstart.load.operations import SqlRead, SqlWrite
 from blackstart.load.outcome import Outcome, of_sqlstate
 from blackstart.model.durations import seconds
+
+#: So many connections are made at a time.
+CONNECTS_AT_ONCE = 16
 
 
 class Session:
@@ -48,13 +52,20 @@ class Session:
 
 
 class _Executor:
-    """Takes sessions, gives them back or drops them."""
+    """Takes sessions, gives them back or drops them.
+
+    A statement never waits for a connection of its own: it takes the first that comes free or gets through.
+    Connects go on beyond the deadline of whoever asked for them, and few run at once: a server that is slow
+    to authenticate would otherwise be kept so by the very clients that gave up on it.
+    """
 
     def __init__(self, operation: SqlWrite | SqlRead) -> None:
         self._operation = operation
         self._deadline = seconds(operation.deadline)
         self._connect_timeout = seconds(operation.connect_timeout)
         self._idle: list[Session] = []
+        self._waiting: deque[asyncio.Future[Session]] = deque()
+        self._connects: set[asyncio.Task[None]] = set()
 
     async def _run(self, *arguments: str | None) -> list[asyncpg.Record] | Outcome:
         loop = asyncio.get_running_loop()
@@ -62,7 +73,7 @@ class _Executor:
         session = self._take()
         if session is None:
             try:
-                session = await self._connect(deadline)
+                session = await self._wait(deadline)
             except TimeoutError:
                 return Outcome.fail("connect-timeout")
             except Exception as error:  # noqa: BLE001 - whatever it was, the statement was not sent
@@ -80,7 +91,7 @@ class _Executor:
         if session.warning is not None:
             session.connection.terminate()
             return Outcome.info("warning", detail=session.warning[:200])
-        self._idle.append(session)
+        self._offer(session)
         return rows
 
     def _take(self) -> Session | None:
@@ -90,30 +101,62 @@ class _Executor:
                 return session
         return None
 
-    async def _connect(self, deadline: float) -> Session:
+    async def _wait(self, deadline: float) -> Session:
+        """The next session that is free or connected; TimeoutError, or why the connect failed."""
+        turn: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._dial()
+        async with asyncio.timeout_at(deadline):
+            return await turn
+
+    def _next(self) -> asyncio.Future[Session] | None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                return turn
+        return None
+
+    def _offer(self, session: Session) -> None:
+        if (turn := self._next()) is not None:
+            turn.set_result(session)
+        else:
+            self._idle.append(session)
+
+    def _dial(self) -> None:
+        if len(self._connects) < CONNECTS_AT_ONCE:
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._connects.add(task)
+            task.add_done_callback(self._dialled)
+
+    def _dialled(self, task: asyncio.Task[None]) -> None:
+        self._connects.discard(task)
+        if any(not turn.done() for turn in self._waiting):
+            self._dial()
+
+    async def _connect(self) -> None:
         """Connect and prepare: until both are done nothing can have been applied."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout_at(min(deadline, loop.time() + self._connect_timeout)):
-            connection = await asyncpg.connect(
-                self._operation.dsn,
-                timeout=self._connect_timeout,
-                server_settings={"application_name": "blackstart-load"},
-            )
-        session = Session(connection)
-        timer = loop.call_at(deadline, session.expire)
+        connection = None
         try:
-            session.statement = await connection.prepare(self._operation.statement)
-        except Exception:
-            connection.terminate()
-            if session.expired:
-                raise TimeoutError from None
-            raise
-        finally:
-            timer.cancel()
-        return session
+            async with asyncio.timeout(self._connect_timeout):
+                connection = await asyncpg.connect(
+                    self._operation.dsn,
+                    timeout=self._connect_timeout,
+                    server_settings={"application_name": "blackstart-load"},
+                )
+                session = Session(connection)
+                session.statement = await connection.prepare(self._operation.statement)
+        except Exception as error:  # noqa: BLE001 - it is the outcome of one that waits
+            if connection is not None:
+                connection.terminate()
+            if (turn := self._next()) is not None:
+                turn.set_exception(error)
+            return
+        self._offer(session)
 
     async def close(self) -> None:
-        """Drop all idle connections."""
+        """Drop all connections, also those that are being made."""
+        for task in self._connects:
+            task.cancel()
         while self._idle:
             self._idle.pop().connection.terminate()
 

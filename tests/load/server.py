@@ -80,7 +80,9 @@ def main() -> None:
     app.router.add_get("/session/{session}", service.session)
     app.router.add_post("/mode", service.mode)
     app.router.add_get("/facts", service.facts)
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None, keepalive_timeout=75)
+    web.run_app(
+        app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None, keepalive_timeout=75
+    )
 
 
 if __name__ == "__main__":
