@@ -83,9 +83,12 @@ def history_parser() -> tuple[Callable[[dict[str, Any], int], None], Callable[[]
             _mistyped(item)
         if not last <= time < _WORD:
             _mistimed(time, last)
-        if (index != next_index or odd_indexes) and next_index is not None:
-            if index in odd_indexes or first_index <= index < next_index:
-                raise Malformed(f"index {index} is repeated")
+        if (
+            (index != next_index or odd_indexes)
+            and next_index is not None
+            and (index in odd_indexes or first_index <= index < next_index)
+        ):
+            raise Malformed(f"index {index} is repeated")
         value: Any = item.get("value")
         if type(value) is dict:
             key, id_ = value.get("key", _ABSENT), value.get("id", _ABSENT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
@@ -109,15 +109,17 @@ class _Executor:
         async with asyncio.timeout_at(deadline):
             return await turn
 
-    def _next(self) -> asyncio.Future[Session] | None:
+    def _next(self, end: Callable[[], asyncio.Future[Session]]) -> asyncio.Future[Session] | None:
         while self._waiting:
-            turn = self._waiting.popleft()
+            turn = end()
             if not turn.done():
                 return turn
         return None
 
     def _offer(self, session: Session) -> None:
-        if (turn := self._next()) is not None:
+        # To the newest, who has the most time left: the oldest would send with none, and then have to drop
+        # the connection again, so that a backlog would keep itself alive.
+        if (turn := self._next(self._waiting.pop)) is not None:
             turn.set_result(session)
         else:
             self._idle.append(session)
@@ -148,7 +150,7 @@ class _Executor:
         except Exception as error:  # noqa: BLE001 - it is the outcome of one that waits
             if connection is not None:
                 connection.terminate()
-            if (turn := self._next()) is not None:
+            if (turn := self._next(self._waiting.popleft)) is not None:
                 turn.set_exception(error)
             return
         self._offer(session)

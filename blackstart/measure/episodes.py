@@ -25,8 +25,10 @@ def episodes(faults: Iterable[FaultSpan], history_end: int) -> list[Episode]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))
         else:
             merged.append((begin, end))
-    begins: list[int | None] = [begin for begin, _ in merged[1:]]
-    return [Episode(b, e, following) for (b, e), following in zip(merged, [*begins, None], strict=True)]
+    return [
+        Episode(begin, end, merged[n][0] if n < len(merged) else None)
+        for n, (begin, end) in enumerate(merged, start=1)
+    ]
 
 
 def _end(fault: FaultSpan, history_end: int) -> int:

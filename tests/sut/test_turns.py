@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
 from blackstart.platforms.engine import connect
@@ -48,11 +49,11 @@ def dsn() -> Iterator[str]:
         user="postgres",
         name=f"bs-{run_id}-turns",
         labels={"blackstart.run": run_id},
-        ports={"5432/tcp": ("127.0.0.1", None)},
+        ports={"5432/tcp": ("127.0.0.1", 0)},
     )
     try:
         container.reload()
-        [published] = container.ports["5432/tcp"]
+        [published] = container.ports["5432/tcp"] or []
         address = f"postgresql://postgres@127.0.0.1:{published['HostPort']}/postgres"
         wait_for("a connection to Postgres", lambda: _open(address), limit="20s").close()
         assert asyncio.run(_prepare(address))
@@ -66,7 +67,7 @@ def _open(address: str) -> psycopg.Connection[tuple[object, ...]]:
 
 
 async def _prepare(address: str) -> bool:
-    async with await DroppingConnection.connect(address, autocommit=True) as conn:
+    async with await DroppingConnection.connect(address, autocommit=True, row_factory=dict_row) as conn:
         return await ensure_schema(conn) and await ensure_schema(conn)
 
 
@@ -278,7 +279,8 @@ def test_an_abandoned_statement_closes_its_connection_instead_of_being_cancelled
             assert conn.closed
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as other:
             seen = await other.execute(
-                "SELECT state FROM pg_stat_activity WHERE query LIKE '%''abandoned''%' AND pid <> pg_backend_pid()"
+                "SELECT state FROM pg_stat_activity"
+                " WHERE query LIKE '%''abandoned''%' AND pid <> pg_backend_pid()"
             )
             assert await seen.fetchone() == ("active",)
 

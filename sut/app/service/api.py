@@ -182,6 +182,3 @@ def _shown(parts: Parts, turn: Turn, answer: Answer) -> dict[str, Any]:
         "trace_id": turn.trace_id,
         "replayed": answer.replayed,
     }
-
-
-__all__ = ["Parts", "make_app"]

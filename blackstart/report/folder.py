@@ -1,0 +1,199 @@
+"""Reading a run's folder: run.json, history, events and log excerpts, with secrets taken out on the way."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from blackstart.history.reader import read_events, read_history
+from blackstart.history.records import FAIL, NEVER, OK, History
+from blackstart.measure.run import Evaluation, evaluate
+from blackstart.model.errors import EvidenceError
+from blackstart.report.redact import redact, redact_deep
+from blackstart.report.samples import Sample, Samples, aggregate
+
+_ALARMS, _LAST, _LINE, _LOG_ROOM, _LOG_READ = 40, 20, 400, 150_000, 1_000_000
+_ALARM = re.compile(r"\b(?:warn|warning|error|err|fatal|panic|crit|critical|exception|traceback|oom)", re.I)
+
+#: By line number of a history: the error and the degradations that a completion names.
+Told = dict[int, tuple[str | None, tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run as read: `run` is run.json with every key filled in, `."""
+
+    path: Path
+    run: dict[str, Any]
+    samples: Samples
+    events: list[dict[str, Any]]
+    logs: dict[str, str]
+
+
+def read_run(folder: Path, secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """run.json with missing keys filled in, but for what is computed from the evidence.
+
+    Raises EvidenceError when a file is missing or malformed.
+    """
+    path = folder / "run.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EvidenceError(str(path), "no such file; not the folder of a run") from None
+    except (ValueError, OSError) as error:
+        raise EvidenceError(str(path), str(error)) from None
+    if not isinstance(data, dict):
+        raise EvidenceError(str(path), "not a JSON object")
+    run: dict[str, Any] = {**_defaults(folder), **redact_deep(data, secrets)}
+    experiment = {"name": folder.name, "hypothesis": "", "runbook": None}
+    run["experiment"] = _filled(run["experiment"], {**experiment, "objectives": {}, "control": {}})
+    run["experiment"]["control"] = _filled(run["experiment"]["control"], {"variant": "", "breaks": ""})
+    run["stack"] = _filled(run["stack"], {"name": None, "edges": None, "instances": []})
+    columns = ("name", "service", "zone", "image", "digest")
+    run["stack"]["instances"] = [_filled(i, dict.fromkeys(columns, "–")) for i in run["stack"]["instances"]]
+    run["versions"] = _filled(run["versions"], {"blackstart": None})
+    return run
+
+
+def read_judged(folder: Path, secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """`read_run`, with measure, findings and verdict computed from the evidence where run.json lacks them."""
+    return _judged(folder, tuple(secrets))[0]
+
+
+def read_folder(folder: Path, secrets: Iterable[str] = ()) -> RunFolder:
+    """Read all that the report shows; EvidenceError when the evidence is unusable."""
+    secrets = tuple(secrets)
+    run, found = _judged(folder, secrets)
+    path = folder / "history.jsonl"
+    history = found.figures.load.history if found else read_history(path)
+    events = found.figures.events if found else read_events(folder / "events.jsonl")
+    samples = aggregate(_samples(history, _told(path), secrets))
+    lines = [redact_deep(line, secrets) for line in events.lines]
+    return RunFolder(folder, run, samples, lines, _logs(folder / "logs", run, secrets))
+
+
+def _judged(folder: Path, secrets: Sequence[str]) -> tuple[dict[str, Any], Evaluation | None]:
+    """run.json complete, and the evaluation if one was needed for that."""
+    run, found = read_run(folder, secrets), None
+    if "measure" not in run or "findings" not in run:
+        found = evaluate(folder)
+        run.setdefault("measure", found.to_dict())
+        told = [
+            {"objective": f.objective, "bound": f.bound, "measured": f.measured, "verdict": f.verdict.value}
+            for f in found.findings
+        ]
+        run.setdefault("findings", redact_deep(told, secrets))
+    run.setdefault("verdict", run["measure"].get("verdict", "unknown"))
+    return run, found
+
+
+def _samples(history: History, told: Told, secrets: Sequence[str]) -> Iterator[Sample]:
+    """The operations of the load, without closing reads."""
+    entries = dict(zip(history.write_op, history.write_entry, strict=True))
+    acked_by = dict(zip(history.write_op, history.write_node, strict=True))
+    nodes = [(redact(str(n.id), secrets), n.term) for n in history.nodes]
+    clean: dict[str, str] = {}
+    for op in range(len(history)):
+        if history.final[op]:
+            continue
+        status, completed = history.status[op], history.completed[op]
+        error, degraded = told.get(history.completed_line[op], (None, ()))
+        if error is not None:
+            error = clean.get(error) or clean.setdefault(error, redact(error, secrets)[:200])
+        node = acked_by.get(op, NEVER)
+        yield Sample(
+            history.kinds[history.kind[op]],
+            history.intended[op] / 1e9,
+            history.invoked[op] / 1e9,
+            None if completed == NEVER else completed / 1e9,
+            "ok" if status == OK else "fail" if status == FAIL else "info",
+            error,
+            entries.get(op),
+            nodes[node] if node != NEVER else None,
+            degraded,
+        )
+
+
+def _told(path: Path) -> Told:
+    """What the reader leaves out, since no figure needs it."""
+    told: Told = {}
+    with path.open("rb") as lines:
+        for number, raw in enumerate(lines, start=1):
+            if b'"error"' not in raw and b'"degraded"' not in raw:
+                continue
+            try:
+                item = orjson.loads(raw)
+            except orjson.JSONDecodeError:
+                continue  # the reader has judged the line already
+            error, degraded = item.get("error"), item.get("degraded")
+            modes = tuple(map(str, degraded)) if isinstance(degraded, list) else ()
+            told[number] = (None if error is None else str(error), modes)
+    return told
+
+
+def _filled(data: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {**defaults, **(data or {})}
+
+
+def _defaults(folder: Path) -> dict[str, Any]:
+    return {
+        "run_id": folder.name,
+        "experiment": None,
+        "runbook_path": None,
+        "role": "drill",
+        "trial": 1,
+        "seed": None,
+        "started": None,
+        "duration_s": None,
+        "stack": {},
+        "configuration": {},
+        "versions": {},
+        "host": {},
+        "faults": [],
+        "gates": [],
+        "timings": {},
+        "command": "",
+        "schedule": [],
+        "related": {},
+        "notes": [],
+    }
+
+
+def _logs(folder: Path, run: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, str]:
+    """An excerpt of each log, those of the fault's targets first, within a budget of characters."""
+    if not folder.is_dir():
+        return {}
+    targets = {str(t) for f in run["faults"] for t in f.get("targets", ())}
+    files = sorted(
+        (p for p in folder.iterdir() if p.is_file()), key=lambda p: (p.stem not in targets, p.name)
+    )
+    room, logs = _LOG_ROOM, {}
+    for file in files:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - _LOG_READ))
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+        # Redacted before it is cut, so that half a secret cannot pass.
+        clean = redact("\n".join(_excerpt(lines)), secrets).splitlines()
+        shown = "\n".join(x if len(x) <= _LINE else f"{x[:_LINE]} …" for x in clean)
+        room -= len(shown)
+        if room < 0:
+            break
+        logs[file.name] = shown
+    return logs
+
+
+def _excerpt(lines: Sequence[str]) -> Iterator[str]:
+    """The first lines that speak of trouble and the last lines of all; what is left out is counted."""
+    alarms = [n for n, line in enumerate(lines) if _ALARM.search(line)][:_ALARMS]
+    before = -1
+    for n in sorted({*alarms, *range(max(0, len(lines) - _LAST), len(lines))}):
+        if n > before + 1:
+            yield f"⋮ {n - before - 1} lines"
+        yield lines[n]
+        before = n

@@ -1,0 +1,175 @@
+"""The page over a session: every drill with its trials, control and placebo."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import quote
+
+from blackstart.model.verdict import Verdict, worst
+from blackstart.report.build import environment, write
+from blackstart.report.folder import read_judged
+from blackstart.report.redact import redact_page
+from blackstart.report.view import title
+from blackstart.report.words import bounds, count, plural, secs, share
+
+
+@dataclass
+class Row:
+    """One run in the table."""
+
+    role: str
+    trial: int
+    verdict: str
+    href: str
+    rto: str
+    lost: str
+    availability: str
+    outcome: str
+    good: bool
+
+
+@dataclass
+class Drill:
+    """An experiment with its runs; `proved` is None where no control was run."""
+
+    name: str
+    title: str
+    hypothesis: str
+    breaks: str
+    verdict: str
+    proved: bool | None
+    placebo: str | None
+    spread: str
+    rows: list[Row] = field(default_factory=list)
+
+
+def build(session_folder: Path, secrets: Iterable[str] = ()) -> Path:
+    """Write index.html and summary.md over the runs below `session_folder`; returns the path of index.html.
+
+    Raises EvidenceError for a malformed run.json.
+    """
+    secrets = tuple(secrets)
+    drills = _drills(session_folder, secrets)
+    context = {"drills": drills, "sentence": _sentence(drills), "verdict": str(_overall(drills))}
+    for name in ("summary.md", "index.html"):
+        page = environment().get_template(f"{name}.j2").render(context)
+        written = write(session_folder / name, redact_page(page, secrets))
+    return written
+
+
+def _drills(session: Path, secrets: tuple[str, ...]) -> list[Drill]:
+    grouped: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+    for file in sorted(session.rglob("run.json")):
+        # `latest` and its like point at runs that are listed anyway.
+        if any(p.is_symlink() for p in (file, *file.parents) if p != session and session in p.parents):
+            continue
+        run = read_judged(file.parent, secrets)
+        grouped.setdefault(run["experiment"]["name"], []).append((file.parent, run))
+    return [_drill(session, name, runs) for name, runs in grouped.items()]
+
+
+def _drill(session: Path, name: str, runs: list[tuple[Path, dict[str, Any]]]) -> Drill:
+    order = {"drill": 0, "control": 1, "placebo": 2}
+    runs = sorted(runs, key=lambda r: (order.get(r[1]["role"], 3), r[1]["trial"], str(r[1]["started"])))
+    by_role = {role: [run for _, run in runs if run["role"] == role] for role in order}
+    first = (by_role["drill"] or [runs[0][1]])[0]
+    breaks = first["experiment"]["control"]["breaks"]
+    controls, placebos = by_role["control"], by_role["placebo"]
+    return Drill(
+        name,
+        title(first),
+        first["experiment"]["hypothesis"],
+        breaks,
+        str(worst(_verdict(r) for r in by_role["drill"]) if by_role["drill"] else Verdict.UNKNOWN),
+        all(_broke(r, breaks) for r in controls) if controls else None,
+        str(worst(map(_verdict, placebos))) if placebos else None,
+        spread(by_role["drill"]),
+        [_row(session, folder, run, breaks) for folder, run in runs],
+    )
+
+
+def spread(runs: list[dict[str, Any]]) -> str:
+    """The distribution of RTO's upper bound over trials: n, median, maximum, and what the maximum bounds.
+
+    The largest of n trials bounds the 95th percentile with confidence 1 - 0.95^n.
+    """
+    values, censored = [], 0
+    for run in runs:
+        rto = (run.get("measure") or {}).get("rto") or {}
+        if rto.get("censored"):
+            censored += 1
+        elif rto.get("hi_s") is not None:
+            values.append(float(rto["hi_s"]))
+    if len(values) + censored < 2:
+        return ""
+    told = f"RTO (upper bound) over {len(values) + censored} trials: "
+    if censored:
+        return f"{told}{plural(censored, 'trial')} not seen to recover, so there is no maximum."
+    confidence = math.floor((1 - 0.95 ** len(values)) * 100)
+    return (
+        f"{told}median {secs(median(values))}, maximum {secs(max(values))}, "
+        f"which bounds the 95th percentile with {confidence} % confidence."
+    )
+
+
+def _row(session: Path, folder: Path, run: Mapping[str, Any], breaks: str) -> Row:
+    measure = run.get("measure") or {}
+    rto, rpo = measure.get("rto") or {}, measure.get("rpo") or {}
+    verdict = str(_verdict(run))
+    broke = _broke(run, breaks)
+    control = run["role"] == "control"
+    return Row(
+        run["role"],
+        run["trial"],
+        verdict,
+        quote((folder.relative_to(session) / "report.html").as_posix()),
+        bounds(rto.get("lo_s"), rto.get("hi_s"), bool(rto.get("censored"))),
+        count(rpo.get("lost")),
+        share((measure.get("availability") or {}).get("during")),
+        (f"{breaks} broke" if broke else f"{breaks} not caught") if control else verdict,
+        broke if control else verdict == "pass",
+    )
+
+
+def _verdict(run: Mapping[str, Any]) -> Verdict:
+    try:
+        return Verdict(run.get("verdict", "unknown"))
+    except ValueError:
+        return Verdict.UNKNOWN
+
+
+def _broke(run: Mapping[str, Any], breaks: str) -> bool:
+    return any(f["objective"] == breaks and f["verdict"] == "fail" for f in run.get("findings") or ())
+
+
+def _overall(drills: list[Drill]) -> Verdict:
+    """The worst of all drills; a control that caught nothing or a failing placebo counts as it must."""
+    verdicts = [Verdict(d.verdict) for d in drills]
+    verdicts += [Verdict.FAIL for d in drills if d.proved is False]
+    verdicts += [Verdict(d.placebo) for d in drills if d.placebo]
+    return worst(verdicts) if drills else Verdict.UNKNOWN
+
+
+def _sentence(drills: list[Drill]) -> str:
+    if not drills:
+        return "No run was found here."
+    passed = sum(d.verdict == "pass" for d in drills)
+    controls = [d for d in drills if d.proved is not None]
+    placebos = [d for d in drills if d.placebo is not None]
+    told = [f"{passed} of {plural(len(drills), 'hypothesis', 'hypotheses')} held"]
+    if controls:
+        caught = sum(bool(d.proved) for d in controls)
+        told.append(f"{caught} of {plural(len(controls), 'negative control')} caught the sabotage")
+    if placebos:
+        quiet = sum(d.placebo == "pass" for d in placebos)
+        told.append(f"{quiet} of {plural(len(placebos), 'placebo')} stayed quiet")
+    missing = len(drills) - len(controls)
+    if missing:
+        proves = "proves" if missing == 1 else "prove"
+        told.append(f"{plural(missing, 'drill')} without a control {proves} little")
+    return "; ".join(told) + "."

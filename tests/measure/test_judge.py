@@ -1,0 +1,214 @@
+"""Verdicts: with objectives, and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blackstart.measure.judge import Finding
+from blackstart.measure.run import evaluate, findings, measure
+from blackstart.model.errors import EvidenceError
+from blackstart.model.verdict import Verdict, worst
+from tests.measure.histories import Script, begin, end, gate, objectives
+from tests.measure.test_recovery import around
+
+FAULT = [begin(5), end(6)]
+
+
+def ledger(script: Script, held: list[Any], *written: Any, **more: Any) -> Script:
+    for n, id_ in enumerate(written):
+        script.write("k", id_, 4 + n / 100, **more)
+    return script.close("k", held, 30)
+
+
+def verdict(script: Script, folder: Path, *events: dict[str, Any]) -> str:
+    found = measure(script.save(folder, events))["verdict"]
+    assert found == worst(f.verdict for f in findings(folder)).value
+    return str(found)
+
+
+def one(script: Script, folder: Path, name: str, *events: dict[str, Any]) -> Finding:
+    script.save(folder, events)
+    return next(f for f in findings(folder) if f.objective == name)
+
+
+# -- without objectives ---------------------------------------------------------------------------------
+
+
+def test_a_good_run_without_ledger_needs_no_closing_read(tmp_path: Path) -> None:
+    assert verdict(around(5, 6), tmp_path, *FAULT) == "pass"
+
+
+def test_a_ledger_without_closing_read_is_unknown(tmp_path: Path) -> None:
+    assert verdict(around(5, 6).write("k", 1, 4), tmp_path, *FAULT) == "unknown"
+
+
+def test_a_defect_fails(tmp_path: Path) -> None:
+    assert verdict(ledger(around(5, 6), [], 1), tmp_path, *FAULT) == "fail"
+
+
+def test_a_censored_rto_fails(tmp_path: Path) -> None:
+    assert verdict(around(5, 20), tmp_path, *FAULT) == "fail"
+
+
+def test_no_load_is_unknown(tmp_path: Path) -> None:
+    assert verdict(Script(), tmp_path) == "unknown"
+    assert verdict(Script().close("k", [], 1), tmp_path) == "unknown"
+
+
+def test_a_kind_without_ok_is_unknown(tmp_path: Path) -> None:
+    assert verdict(around(5, 6).op("chat", 2, "fail"), tmp_path) == "unknown"
+
+
+def test_a_fault_after_all_load_is_unknown(tmp_path: Path) -> None:
+    assert verdict(around(5, 6), tmp_path, begin(19.9)) == "pass"
+    assert verdict(around(5, 6), tmp_path, begin(19.901)) == "unknown"
+    assert verdict(around(5, 6), tmp_path, *FAULT, begin(19.905)) == "unknown"
+
+
+def test_load_that_ended_before_the_fault_is_unknown(tmp_path: Path) -> None:
+    assert verdict(around(5, 6), tmp_path, begin(5), end(19.91)) == "pass"
+    assert verdict(around(5, 6), tmp_path, begin(5), end(19.92)) == "unknown"
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(1, "pass"), (2, "unknown")])
+def test_the_second_before_a_fault_must_be_clean(bad: int, expected: str, tmp_path: Path) -> None:
+    script = Script().steady("sql", 0, 4, 0.1)
+    for n in range(100):
+        script.op("sql", 4 + n / 100, "fail" if n in (20, 60)[:bad] else "ok", took=0.001)
+    assert verdict(script.steady("sql", 5, 20), tmp_path, *FAULT) == expected
+
+
+def test_non_oks_open_at_the_begin_say_nothing_of_the_baseline(tmp_path: Path) -> None:
+    script = Script().steady("sql", 0, 5)
+    for n in range(5):
+        script.op("sql", 4.9 + n / 100, "info", took=1)
+    assert verdict(script.steady("sql", 6, 20), tmp_path, *FAULT) == "pass"
+
+
+def test_completed_at_the_begin_counts_against_the_baseline(tmp_path: Path) -> None:
+    script = Script().steady("sql", 0, 5).op("sql", 4.5, "info", took=0.5).steady("sql", 6, 20)
+    assert verdict(script, tmp_path, *FAULT) == "unknown"
+
+
+def test_a_baseline_without_operations_is_unknown(tmp_path: Path) -> None:
+    script = Script().steady("sql", 0, 3).steady("sql", 6, 20)
+    assert verdict(script, tmp_path, *FAULT) == "unknown"
+    exactly = Script().op("sql", 4).steady("sql", 5, 20)
+    assert verdict(exactly, tmp_path, *FAULT) == "pass"
+    at_the_begin = Script().op("sql", 3.99).steady("sql", 5, 20)
+    assert verdict(at_the_begin, tmp_path, *FAULT) == "unknown"
+
+
+def test_empty_objectives_are_none(tmp_path: Path) -> None:
+    assert verdict(around(5, 20), tmp_path, objectives(), *FAULT) == "fail"
+    assert verdict(around(5, 20), tmp_path, objectives(rto=None), *FAULT) == "fail"
+
+
+# -- with objectives ------------------------------------------------------------------------------------
+
+# lo 0.9, hi 1.01
+RTO_CASES = [("800ms", "fail"), (0.9, "unknown"), ("1s", "unknown"), ("1010ms", "pass"), ("2m", "pass")]
+
+
+@pytest.mark.parametrize(("bound", "expected"), RTO_CASES)
+def test_rto_is_judged_by_its_bounds(bound: Any, expected: str, tmp_path: Path) -> None:
+    assert verdict(around(5, 6), tmp_path, objectives(rto=bound), *FAULT) == expected
+
+
+def test_a_censored_rto_fails_whatever_the_bound(tmp_path: Path) -> None:
+    assert verdict(around(5, 20), tmp_path, objectives(rto="1h"), *FAULT) == "fail"
+    assert verdict(around(5, 20), tmp_path, objectives(availability=0), *FAULT) == "fail"
+
+
+def test_an_rto_without_load_at_the_fault_is_unknown(tmp_path: Path) -> None:
+    assert verdict(around(5, 6), tmp_path, objectives(rto="1h"), begin(30)) == "unknown"
+    assert verdict(Script(), tmp_path, objectives(rto="1h")) == "unknown"
+
+
+def test_availability_is_a_minimum_for_during(tmp_path: Path) -> None:
+    script = around(5, 6)  # during: 5 to 6.01, 10 of 11 not ok
+    assert verdict(script, tmp_path, objectives(availability=1 / 11), *FAULT) == "pass"
+    assert verdict(script, tmp_path, objectives(availability=0.1), *FAULT) == "fail"
+    assert verdict(script, tmp_path, objectives(availability=0.1)) == "unknown"
+
+
+def test_counts_bound_the_lists_and_the_checker_stands(tmp_path: Path) -> None:
+    script = ledger(around(5, 6), [1, 2], 1, 2)
+    assert verdict(script, tmp_path, objectives(lost=0, duplicate=0), *FAULT) == "pass"
+    gone = ledger(around(5, 6), [2], 1, 2)
+    assert one(gone, tmp_path, "lost", objectives(lost=0), *FAULT).verdict is Verdict.FAIL
+    assert one(gone, tmp_path, "lost", objectives(lost=1), *FAULT).verdict is Verdict.PASS
+    assert verdict(gone, tmp_path, objectives(lost=1), *FAULT) == "fail"
+
+
+def test_stale_reads_fail_only_as_an_objective(tmp_path: Path) -> None:
+    script = ledger(around(5, 6), [1], 1).read("k", [], 10).read("k", [1], 11)
+    assert verdict(script, tmp_path, *FAULT) == "pass"
+    assert verdict(script, tmp_path, objectives(stale_reads=0), *FAULT) == "fail"
+
+
+def test_rpo_bounds_the_oldest_loss(tmp_path: Path) -> None:
+    script = ledger(around(5, 6), [2], 1, 2)  # id 1 invoked at 4 s
+    assert one(script, tmp_path, "rpo", objectives(rpo="1s"), *FAULT).verdict is Verdict.PASS
+    assert one(script, tmp_path, "rpo", objectives(rpo="999ms"), *FAULT).verdict is Verdict.FAIL
+    assert one(script, tmp_path, "rpo", objectives(rpo="1h")).verdict is Verdict.UNKNOWN
+    assert verdict(ledger(around(5, 6), [1], 1), tmp_path, objectives(rpo=0), *FAULT) == "pass"
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"detection": "30s"},
+        {"attempts": 1},
+        {"lost": 0},
+        {"split_brain": 0},
+        {"stale_reads": 0},
+        {"duplicate": 0},
+        {"rpo": "5s"},
+    ],
+)
+def test_what_the_files_cannot_show_is_unknown(bounds: dict[str, Any], tmp_path: Path) -> None:
+    assert verdict(around(5, 6), tmp_path, objectives(**bounds), *FAULT) == "unknown"
+
+
+def test_split_brain_is_shown_by_terms(tmp_path: Path) -> None:
+    script = ledger(around(5, 6), [1], 1, node={"id": "pg-1", "term": 1})
+    assert verdict(script, tmp_path, objectives(split_brain=0), *FAULT) == "pass"
+
+
+def test_a_gate_voids_timing_never_an_invariant(tmp_path: Path) -> None:
+    script = ledger(around(5, 6), [1], 1)
+    events = [*FAULT, gate(7)]
+    assert verdict(script, tmp_path, objectives(rto="1h"), *events) == "unknown"
+    assert verdict(script, tmp_path, objectives(rto="1ms"), *events) == "unknown"
+    assert verdict(script, tmp_path, objectives(availability=0), *events) == "unknown"
+    assert verdict(script, tmp_path, objectives(lost=0), *events) == "pass"
+    assert verdict(script, tmp_path, *events) == "pass"
+    gone = ledger(around(5, 6), [], 1)
+    assert verdict(gone, tmp_path, objectives(rto="1h", lost=0), *events) == "fail"
+
+
+def test_objectives_are_not_mixed_with_the_rules_for_none(tmp_path: Path) -> None:
+    script = around(5, 6).steady("chat", 0, 6)
+    assert verdict(script, tmp_path, objectives(rto="1h"), begin(5), end(25)) == "pass"
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [{"rto": "soon"}, {"rto": -1}, {"rto": [1]}, {"lost": "0"}, {"lost": True}, {"availability": 85}],
+)
+def test_a_bound_that_is_none_prevents_a_verdict(bounds: dict[str, Any], tmp_path: Path) -> None:
+    around(5, 6).save(tmp_path, [objectives(**bounds), *FAULT])
+    with pytest.raises(EvidenceError, match=r"events\.jsonl: line 1: "):
+        measure(tmp_path)
+
+
+def test_a_finding_says_what_was_measured(tmp_path: Path) -> None:
+    around(5, 6).save(tmp_path, [objectives(rto="10s"), *FAULT])
+    found = evaluate(tmp_path).findings
+    assert found[0] == Finding("rto", "10s", "900 ms to 1.01 s (sql)", Verdict.PASS)
+    around(5, 20).save(tmp_path, [objectives(rto="10s"), *FAULT])
+    assert "more than 14.90 s" in evaluate(tmp_path).findings[0].measured
