@@ -1,1 +1,3 @@
-"""The drills' fixtures come from the Blackstart plugin; sample-stack helpers live in fixtures/."""
+"""Fixtures around the running sample stack, for the drills and for tests against the live service."""
+
+pytest_plugins = ["fixtures.sample"]

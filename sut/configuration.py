@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sut import conditions
@@ -35,7 +36,7 @@ _SENTINEL = ("down-after-milliseconds", "failover-timeout", "parallel-syncs", "q
 
 def configuration(running: RunningStack) -> dict[str, Any]:
     """Settings by component. What cannot be asked now is named with the reason instead."""
-    asked = {
+    asked: dict[str, Callable[[], Any]] = {
         "patroni": lambda: conditions.get(running.url(POSTGRES[0], "patroni", "/config")).json(),
         "postgres": lambda: _postgres(running),
         "redis": lambda: _redis(running),
@@ -61,7 +62,7 @@ def _postgres(running: RunningStack) -> dict[str, str]:
 
 def _redis(running: RunningStack) -> dict[str, str]:
     with conditions.connect_redis(running, REDIS[0], "redis") as client:
-        settings: dict[str, str] = client.config_get(*_REDIS)  # type: ignore[no-untyped-call]
+        settings: dict[str, str] = client.config_get(*_REDIS)
     return dict(settings)
 
 

@@ -142,7 +142,8 @@ class LoadProcess:
             self._process.kill()
             self._process.wait()
         for thread in self._threads:
-            thread.join(5)
+            if thread is not threading.current_thread():  # a callback may kill the load
+                thread.join(5)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 try:

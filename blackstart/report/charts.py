@@ -12,7 +12,7 @@ from markupsafe import Markup
 from blackstart.report import draw
 from blackstart.report.draw import Span
 from blackstart.report.samples import Bin, Kind, Samples
-from blackstart.report.words import limit, millis, secs, share
+from blackstart.report.words import millis, share
 
 Windows = Sequence[tuple[float, float]]
 
@@ -120,46 +120,6 @@ def _levels(low: float, high: float) -> list[float]:
         if len(found) >= 2:
             break
     return found[:: 1 + len(found) // 5]
-
-
-def recovery_bars(
-    rows: Sequence[tuple[str, float, float, float, bool]], bound: float | None, label: str
-) -> Markup:
-    """Recovery after the fault: per row (kind, first error, lo, hi, censored), seconds since its begin.
-
-    Solid while errors were certain, hatched where recovery lies, a dashed rule at the bound.
-    """
-    longest = max([*(hi for *_, hi, _ in rows), bound or 0.0, 0.1])
-    span = Span(0.0, longest * 1.06)
-    height = 46.0 * len(rows) + (16 if bound is not None else 0)
-    drawn: list[svg.Element] = [draw.hatch("hatch-recovery"), *draw.axis(span, height, height - 22)]
-    offset = 16.0 if bound is not None else 0.0
-    for n, (kind, first, lo, hi, censored) in enumerate(rows):
-        top = offset + n * 46.0 + 20
-        left, sure, late = span.at(first), span.at(lo), span.at(hi)
-        drawn.append(draw.text(0, top - 6, kind, "row-name", anchor="start"))
-        drawn.append(draw.line(0, top + 8, left, top + 8, "whisker"))
-        drawn.append(draw.rect(left, top, max(0.2, sure - left), 16, "bad"))
-        drawn.append(draw.rect(sure, top, max(0.2, late - sure), 16, "between"))
-        words = f"more than {secs(lo)}" if censored else f"lo {secs(lo)} · hi {secs(hi)}"
-        outside = late < 55
-        drawn.append(
-            draw.text(
-                late if outside else 100,
-                top + (12 if outside else -6),
-                words,
-                "row-note",
-                anchor="start" if outside else "end",
-                dx=6 if outside else 0,
-            )
-        )
-    if bound is not None:
-        x = span.at(bound)
-        drawn.append(draw.line(x, 14, x, height, "bound"))
-        drawn.append(
-            draw.text(x, 10, f"bound {limit(bound)}", "row-note", anchor="end" if x > 50 else "start")
-        )
-    return draw.figure(drawn, height + draw.AXIS_HEIGHT, label)
 
 
 def strip_table(samples: Samples, zero: float) -> list[list[str]]:

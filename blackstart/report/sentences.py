@@ -115,7 +115,17 @@ def _one(finding: Finding) -> str:
     return told if bound == "–" else f"{told} (bound {bound})"
 
 
-def strip_caption(run: Run, bad: int, due: int) -> str:
+def lasted(outage: Mapping[str, Any], load_end: float) -> str:
+    """How long an outage was: its bounds, or only the lower one if the load ended before it did."""
+    return bounds(outage["lo_s"], outage["hi_s"], censored=unended(outage, load_end))
+
+
+def unended(outage: Mapping[str, Any], load_end: float) -> bool:
+    """Whether the end of the load stands in for an answer that never came."""
+    return float(outage["end_s"]) >= load_end - 1e-6
+
+
+def strip_caption(run: Run, bad: int, due: int, load_end: float) -> str:
     """The finding of the availability strip."""
     outages = run["measure"].get("outages") or []
     phases = run["measure"].get("availability") or {}
@@ -129,7 +139,7 @@ def strip_caption(run: Run, bad: int, due: int) -> str:
     rate = f" During the fault {share(during)} of operations were answered." if during is not None else ""
     return (
         f"{listed(kinds)} had {plural(len(outages), 'outage')}; the longest, of {worst['f']}, lasted "
-        f"{bounds(worst['lo_s'], worst['hi_s'])}.{rate} "
+        f"{lasted(worst, load_end)}.{rate} "
         f"In all, {count(bad)} of {count(due)} operations failed or stayed unanswered."
     )
 

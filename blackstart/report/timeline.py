@@ -8,7 +8,8 @@ from typing import Any
 
 from blackstart.report.roles import ALIVE, Segment
 from blackstart.report.samples import Samples
-from blackstart.report.words import bounds, fault_words, plural, share
+from blackstart.report.sentences import lasted, unended
+from blackstart.report.words import fault_words, plural, share
 
 #: More than this are cut from the report (they stay in events.jsonl); decisive ones never are.
 MAX_ENTRIES = 400
@@ -147,12 +148,9 @@ def _clients(outages: Iterable[Mapping[str, Any]], samples: Samples) -> list[Ent
         bad = kind.first_bad if kind else None
         why = bad.error if bad is not None and abs(bad.invoke - outage["begin_s"]) < 0.001 else None
         entries.append(Entry(outage["begin_s"], "client", f"{outage['f']}: outage begins", why or "", True))
-        width = bounds(outage["lo_s"], outage["hi_s"])
         partly = f", {share(outage['ok_ratio'])} answered meanwhile" if outage.get("ok_ratio") else ""
-        # The end of the load stands in for an answer that never came.
-        back = outage["end_s"] < samples.end - 1e-6
-        what = "served again" if back else "not served again before the load ended"
-        detail = f"outage of {width}{partly}" if back else f"out for at least {width}{partly}"
+        what = "not served again before the load ended" if unended(outage, samples.end) else "served again"
+        detail = f"outage of {lasted(outage, samples.end)}{partly}"
         entries.append(Entry(outage["end_s"], "client", f"{outage['f']}: {what}", detail, True))
     return entries
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from blackstart.model.durations import seconds
-from blackstart.report import charts, roles, sentences, timeline
+from blackstart.report import charts, recovery, roles, sentences, timeline
 from blackstart.report.draw import Span
 from blackstart.report.folder import RunFolder
 from blackstart.report.words import (
@@ -48,13 +48,17 @@ def view(data: RunFolder) -> dict[str, Any]:
         "impact": _impact(data, bound),
         "kinds": _kinds(data),
         "strip": charts.availability_strip(
-            samples, span, faults, _notes(data), sentences.strip_caption(run, samples.bad, samples.due)
+            samples,
+            span,
+            faults,
+            _notes(data),
+            sentences.strip_caption(run, samples.bad, samples.due, samples.end),
         )
         if samples.kinds
         else None,
-        "strip_caption": sentences.strip_caption(run, samples.bad, samples.due),
+        "strip_caption": sentences.strip_caption(run, samples.bad, samples.due, samples.end),
         "strip_rows": charts.strip_table(samples, zero),
-        "recovery": _recovery(measure, faults, bound),
+        "recovery": recovery.view(measure, faults, samples.end, bound),
         "latency": charts.latency_panels(samples, span, faults, sentences.latency_caption(measure, millis))
         if any(k.ok for k in samples.kinds.values())
         else None,
@@ -219,7 +223,7 @@ def _kinds(data: RunFolder) -> list[dict[str, Any]]:
                 "info": count(kind.info),
                 "share": share(kind.ok / kind.due if kind.due else None),
                 "outages": count(len(outages)),
-                "longest": bounds(worst["lo_s"], worst["hi_s"]) if worst else "–",
+                "longest": sentences.lasted(worst, data.samples.end) if worst else "–",
                 "errors": kind.errors.most_common(4),
             }
         )
@@ -230,45 +234,6 @@ def _notes(data: RunFolder) -> dict[str, str]:
     return {
         k["name"]: f"{k['share']} ok" + (f" · out {k['longest']}" if k["longest"] != "–" else "")
         for k in _kinds(data)
-    }
-
-
-def _recovery(
-    measure: Mapping[str, Any], faults: list[tuple[float, float]], bound: float | None
-) -> dict[str, Any] | None:
-    rto = measure.get("rto") or {}
-    if rto.get("f") is None or not faults:
-        return None
-    rows = []
-    for outage in measure.get("outages") or []:
-        end = outage.get("end_s")
-        begin = max((b for b, _ in faults if b <= (end if end is not None else b)), default=None)
-        if begin is None:
-            continue
-        lo = max(0.0, outage["begin_s"] + outage["lo_s"] - begin)
-        worst = outage["f"] == rto["f"]
-        hi = max(lo, (end if end is not None else outage["begin_s"] + outage["hi_s"]) - begin)
-        censored = bool(rto["censored"]) and worst
-        rows.append(
-            (
-                outage["f"],
-                max(0.0, outage["begin_s"] - begin),
-                lo,
-                max(hi, rto["hi_s"]) if censored else hi,
-                censored,
-            )
-        )
-    if not rows:
-        return None
-    rows = rows[:12]
-    caption = sentences.recovery_caption(measure, bound)
-    return {
-        "chart": charts.recovery_bars(rows, bound, caption),
-        "caption": caption,
-        "rows": [
-            (f, secs(first), secs(lo), "not seen" if censored else secs(hi))
-            for f, first, lo, hi, censored in rows
-        ],
     }
 
 

@@ -21,7 +21,7 @@ def secs(value: float | None) -> str:
     if value is None:
         return "–"
     sign, size = (MINUS, -value) if value < 0 else ("", value)
-    if size == 0:
+    if size < 0.0005:
         return f"0{NBSP}s"
     if size < 0.9995:
         return f"{sign}{size * 1000:.0f}{NBSP}ms"

@@ -59,6 +59,8 @@ bootstrap:
     - locale-provider: builtin
     - locale: C.UTF-8
     - data-checksums
+    # The host outlives the drills: what a kill may tear is written in order, and needs no sync at birth.
+    - no-sync
   post_bootstrap: /usr/local/bin/post-bootstrap.sh
 postgresql:
   listen: "$ip,127.0.0.1:5432"
@@ -71,6 +73,7 @@ postgresql:
   # Else a new standby waits for a spread checkpoint, which takes minutes.
   basebackup:
     - checkpoint: fast
+    - no-sync
   remove_data_directory_on_rewind_failure: true
   remove_data_directory_on_diverged_timelines: true
   authentication:

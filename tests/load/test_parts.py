@@ -31,6 +31,9 @@ def test_a_session_in_use_is_passed_over_and_an_indeterminate_one_retired() -> N
 def test_shared_keys_go_around_whatever_is_in_flight() -> None:
     pool = KeyPool("sql write", "r", 2, one_at_a_time=False, seed=0)
     assert [pool.take() for _ in range(4)] == ["sql-write-r-0", "sql-write-r-1"] * 2
+    pool.give_back("sql-write-r-1", "fail")
+    pool.give_back("sql-write-r-1", "info")
+    assert [pool.take() for _ in range(4)] == ["sql-write-r-0", "sql-write-r-1"] * 2
     assert pool.readable() is None
 
 

@@ -149,7 +149,7 @@ def test_an_acknowledgement_names_node_and_timeline(dsn: str) -> None:
 
 def test_a_statement_past_its_deadline_is_indeterminate_and_never_cancelled(dsn: str) -> None:
     async def main() -> None:
-        executor = SqlWriteExecutor(operation(dsn, deadline="300ms"))
+        executor = SqlWriteExecutor(operation(dsn, deadline="1s"))
         assert (await write(executor, "b-0")).type == "ok"
         async with admin_of(dsn) as admin, admin_of(dsn) as locker:
             async with locker.transaction():

@@ -130,6 +130,11 @@ def test_several_attempts_are_one_operation(tmp_path: Path) -> None:
     assert found(unsure.close("k", [0, 1], 4), tmp_path) == {"verdict": "pass", "recovered": [1]}
 
 
+def test_the_first_acknowledgement_of_several_counts(tmp_path: Path) -> None:
+    script = Script().write("k", 1, 1, took=9).write("k", 1, 2).read("k", [], 4).close("k", [], 5)
+    assert found(script, tmp_path) == {"verdict": "fail", "lost": [1], "stale_reads": [4]}
+
+
 def test_ids_are_listed_once_in_the_order_of_first_invoke(tmp_path: Path) -> None:
     script = Script().write("k", 9, 1, took=1).write("k", 3, 1.1).write("j", 9, 1.2).write("k", 3, 2)
     script.close("k", [], 5).close("j", [], 4)

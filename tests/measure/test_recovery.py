@@ -149,6 +149,15 @@ def test_censored_is_worse_than_longer(tmp_path: Path) -> None:
     assert found["rto"]["hi_s"] == pytest.approx(19.91 - 5)
 
 
+def test_a_censored_episode_is_worse_than_a_longer_one(tmp_path: Path) -> None:
+    script = Script()
+    for n in range(200):
+        script.op("sql", n / 10, "fail" if 50 <= n < 110 or n >= 190 else "ok")
+    events = [begin(5), end(6), begin(18, OTHER), end(19, OTHER)]
+    rto = measure(script.save(tmp_path, events))["rto"]
+    assert rto["censored"] and rto["hi_s"] == pytest.approx(19.91 - 18)
+
+
 def test_the_last_outage_counts_and_unavailable_is_the_sum(tmp_path: Path) -> None:
     script = Script()
     for n in range(200):
@@ -190,6 +199,16 @@ def test_what_is_due_in_the_last_second_before_an_episode_and_hangs_is_of_that_e
     later = [begin(5), end(6), begin(15.05, OTHER), end(16, OTHER)]
     rto = measure(script.save(tmp_path / "b", later))["rto"]
     assert (rto["first_error_s"], rto["hi_s"]) == pytest.approx((9.0, 13.01))
+
+
+@pytest.mark.parametrize(("took", "counted"), [(0.499, True), (0.5, False)])
+def test_completed_before_the_next_episode_is_of_the_one_before(
+    took: float, counted: bool, tmp_path: Path
+) -> None:
+    script = Script().op("sql", 0).op("sql", 9.5, "fail", took=took).op("sql", 11, "fail", took=0.1)
+    script.steady("sql", 12, 20)
+    rto = measure(script.save(tmp_path, [begin(5), end(6), begin(10, OTHER), end(11, OTHER)]))["rto"]
+    assert rto["hi_s"] == pytest.approx(12.01 - (5 if counted else 10))
 
 
 def test_the_worst_kind_is_reported(tmp_path: Path) -> None:

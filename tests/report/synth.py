@@ -112,7 +112,8 @@ class Synth:
                     if rng.random() < 0.35:
                         op.update(type="info", stop=min(start + 4.0, back + 0.4), extra={"error": "HTTP 500"})
                     else:
-                        op["stop"] = back + 0.15 + took
+                        op["stop"] = min(back + 0.15 + took, start + 5.0)
+                        op["type"] = "ok" if op["stop"] < start + 5.0 else "info"
                         op["extra"] = {"degraded": ["cache-skip"], "replica": f"app-{n % 3 + 1}"}
                 elif hit:
                     op.update(type="fail", stop=start + 0.02, extra={"error": "HTTP 503 <not applied>"})
