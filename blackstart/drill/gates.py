@@ -26,12 +26,14 @@ class StealGate:
         self, trip: Callable[[str], None], stat: Path = Path("/proc/stat"), every_s: float = 1.0
     ) -> None:
         self._trip, self._stat, self._every_s = trip, stat, every_s
+        self._last = (0, 0)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="gate-steal", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, from the figures of now."""
         if self._stat.exists():
+            self._last = cpu_times(self._stat.read_text())
             self._thread.start()
 
     def stop(self) -> None:
@@ -41,7 +43,7 @@ class StealGate:
             self._thread.join(timeout=5)
 
     def _watch(self) -> None:
-        total, stolen = cpu_times(self._stat.read_text())
+        total, stolen = self._last
         while not self._over.wait(self._every_s):
             now_total, now_stolen = cpu_times(self._stat.read_text())
             if now_total > total and (now_stolen - stolen) / (now_total - total) > STEAL_LIMIT:

@@ -1,4 +1,4 @@
-"""The history of a run, written as it happens (format: docs/history.md)."""
+"""The history of a run, written as it happens (format: docs/history-format.md)."""
 
 from __future__ import annotations
 

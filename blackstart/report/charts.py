@@ -40,7 +40,7 @@ def availability_strip(
 
 def _strip(kind: Kind, width: float, span: Span, top: float) -> Iterator[svg.Element]:
     """Equal neighbours are drawn as one rectangle."""
-    runs = groupby(enumerate(kind.bins), key=lambda item: _shares(item[1]))
+    runs = groupby(enumerate(_carried(kind.bins, width)), key=lambda item: item[1])
     for shares, members in runs:
         numbers = [n for n, _ in members]
         if shares is None:
@@ -56,6 +56,19 @@ def _strip(kind: Kind, width: float, span: Span, top: float) -> Iterator[svg.Ele
             yield draw.rect(left, top, size, fail, "bad")
         if info:
             yield draw.rect(left, top + fail, size, info, "bad-info")
+
+
+def _carried(bins: Sequence[Bin], width: float) -> Iterator[tuple[float, float] | None]:
+    """Shares of ok and refused per bin; a bin in which nothing was due, as happens to a kind that is slower
+    than the bins, shows what was seen before it, if something is due again within a second."""
+    reach = max(1, round(1 / width))
+    last: tuple[float, float] | None = None
+    for n, slot in enumerate(bins):
+        if slot.due:
+            last = _shares(slot)
+        elif not any(b.due for b in bins[n + 1 : n + 1 + reach]):
+            last = None
+        yield last
 
 
 def _shares(slot: Bin) -> tuple[float, float] | None:

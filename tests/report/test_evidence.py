@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blackstart.report import roles, timeline
+from blackstart.report import recovery, roles, timeline
 from blackstart.report.samples import MAX_BINS, Sample, aggregate
 
 S = 10**9
@@ -137,3 +137,22 @@ def test_a_long_timeline_is_cut_but_never_of_what_was_decisive() -> None:
     assert len(entries) <= timeline.MAX_ENTRIES + 1
     assert any(e.what == "gate tripped: load-lag" for e in entries)
     assert "left out" in entries[-1].what
+
+
+def test_faults_that_touch_are_one_episode() -> None:
+    assert recovery.episode_begins([(1, 3), (2, 2.5), (3, 4), (4.5, 5)]) == [1, 4.5]
+
+
+def test_an_outage_counts_from_its_episode_and_open_ones_have_no_upper_bound() -> None:
+    measure = {
+        "rto": {"f": "w", "lo_s": 8.0, "hi_s": 10.0, "censored": True},
+        "outages": [
+            {"f": "r", "begin_s": 5.5, "end_s": 7.0, "lo_s": 1.0, "hi_s": 1.6, "ok_ratio": 0},
+            {"f": "w", "begin_s": 5.1, "end_s": 15.0, "lo_s": 7.9, "hi_s": 9.9, "ok_ratio": 0},
+            {"f": "x", "begin_s": 1.0, "end_s": 2.0, "lo_s": 0.9, "hi_s": 1.0, "ok_ratio": 0},
+        ],
+    }
+    shown = recovery.view(measure, [(5.0, 9.0), (6.0, 7.0)], 15.0, 10.0)
+    assert shown is not None
+    rows = [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in shown["rows"]]
+    assert rows == [["r", "500 ms", "1.50 s", "2.00 s"], ["w", "100 ms", "8.00 s", "not seen"]]
