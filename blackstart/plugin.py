@@ -123,7 +123,7 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
     finally:
         with capture.global_and_fixture_disabled():
             try:
-                _conclude(config)
+                _conclude(config, session.stack.secrets)
             finally:
                 session.__exit__(None, None, None)
 
@@ -132,11 +132,11 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt("terminated")
 
 
-def _conclude(config: pytest.Config) -> None:
+def _conclude(config: pytest.Config, secrets: tuple[str, ...]) -> None:
     from blackstart.drill.relate import relate
 
     results = config.stash[_results]
-    config.stash[_summary] = relate(results, config.stash[_folder])
+    config.stash[_summary] = relate(results, config.stash[_folder], secrets)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from blackstart.model.errors import ConfigError, HarnessError
 from blackstart.model.experiment import Role
 from blackstart.model.verdict import Verdict, worst
 from blackstart.report.build import build
+from blackstart.report.redact import redact
 from blackstart.stack.provision import reset, steady
 
 if TYPE_CHECKING:
@@ -260,8 +261,7 @@ class Attempt:
         logs.mkdir(exist_ok=True)
         for instance in self.running.stack.instances:
             text = self.session.platform.logs(self.running.container(instance.name), since=since)
-            for secret in self.running.stack.secrets:
-                text = text.replace(secret, "[redacted]")
+            text = redact(text, self.running.stack.secrets)
             (logs / f"{instance.name}.log").write_text(text)
 
     def _judge(self, wall: datetime) -> Result:
@@ -283,7 +283,7 @@ class Attempt:
             self.notes,
         )
         write_run(self, result, wall)
-        self._timed("report", lambda: build(self.folder))
+        self._timed("report", lambda: build(self.folder, self.running.stack.secrets))
         return result
 
 

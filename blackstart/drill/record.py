@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.result import Result
 from blackstart.measure.check import check
+from blackstart.report.redact import redact_deep
 
 if TYPE_CHECKING:
     from blackstart.drill.attempt import Attempt
@@ -66,9 +67,7 @@ def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
         "related": {},
         "notes": result.notes,
     }
-    text = json.dumps(data, indent=2, default=str)
-    for secret in running.stack.secrets:
-        text = text.replace(secret, "[redacted]")
+    text = json.dumps(redact_deep(data, running.stack.secrets), indent=2, default=str)
     (result.folder / "run.json").write_text(text + "\n")
 
 

@@ -14,7 +14,7 @@ from blackstart.report import summary
 from blackstart.report.build import build
 
 
-def relate(results: Iterable[Result], session_folder: Path) -> Path | None:
+def relate(results: Iterable[Result], session_folder: Path, secrets: tuple[str, ...]) -> Path | None:
     """Write the relations, rebuild the drills' reports and the summary; return the summary's path.
 
     None if there are no results.
@@ -24,13 +24,13 @@ def relate(results: Iterable[Result], session_folder: Path) -> Path | None:
         return None
     for result in done:
         if result.role is Role.DRILL:
-            _write(result, [r for r in done if r.experiment.name == result.experiment.name])
-    summary.build(session_folder)
+            _write(result, [r for r in done if r.experiment.name == result.experiment.name], secrets)
+    summary.build(session_folder, secrets)
     _point_latest(session_folder)
     return session_folder / "index.html"
 
 
-def _write(result: Result, siblings: list[Result]) -> None:
+def _write(result: Result, siblings: list[Result], secrets: tuple[str, ...]) -> None:
     path = result.folder / "run.json"
     data = json.loads(path.read_text())
     related: dict[str, Any] = {}
@@ -46,7 +46,7 @@ def _write(result: Result, siblings: list[Result]) -> None:
     if related:
         data["related"] = related
         path.write_text(json.dumps(data, indent=2) + "\n")
-        build(result.folder)
+        build(result.folder, secrets)
 
 
 def _point_latest(session_folder: Path) -> None:

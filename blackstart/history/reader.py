@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from blackstart.history.collector import no_collector
 from blackstart.history.lines import Malformed, exact, json_lines, shown, text, whole
 from blackstart.history.parser import check_header, history_parser
 from blackstart.history.records import Events, FaultSpan, History
@@ -24,7 +23,7 @@ def read_history(path: str | Path) -> History:
     notes: list[str] = []
     take, finish = history_parser()
     header: dict[str, Any] | None = None
-    with _no_collector():
+    with no_collector():
         for line, raw, item in json_lines(path, notes):
             try:
                 if header is None:
@@ -115,15 +114,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
         return int(value)
     return value
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """No cycle collection meanwhile: a million short-lived dicts would be walked in vain."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -106,8 +106,13 @@ class _Executor:
         turn: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._dial()
-        async with asyncio.timeout_at(deadline):
-            return await turn
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await turn
+        except TimeoutError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._offer(turn.result())  # it came in the very moment of the deadline: the next one's
+            raise
 
     def _next(self, end: Callable[[], asyncio.Future[Session]]) -> asyncio.Future[Session] | None:
         while self._waiting:

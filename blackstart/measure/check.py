@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from blackstart.history.collector import no_collector
 from blackstart.history.reader import read_history
 from blackstart.history.records import History, Name
 from blackstart.measure.checkers import CHECKERS, kinds_without_ok
@@ -62,14 +63,15 @@ def _id(history: History, entry: int) -> Name:
 
 def check_history(history: History, *, linearizable: bool = False) -> Checked:
     """Run every checker."""
-    ledger = Ledger(history)
-    lists: dict[str, list[Any]] = {}
-    counts: dict[str, int] = {}
-    for name, checker in CHECKERS.items():
-        found = dict.fromkeys(checker(ledger))
-        shown = _SHOWN.get(name, _id)
-        counts[name] = len(found)
-        lists[name] = list(dict.fromkeys(shown(history, item) for item in found))
+    with no_collector():
+        ledger = Ledger(history)
+        lists: dict[str, list[Any]] = {}
+        counts: dict[str, int] = {}
+        for name, checker in CHECKERS.items():
+            found = dict.fromkeys(checker(ledger))
+            shown = _SHOWN.get(name, _id)
+            counts[name] = len(found)
+            lists[name] = list(dict.fromkeys(shown(history, item) for item in found))
     return Checked(ledger, lists, counts, linearizable, kinds_without_ok(ledger))
 
 

@@ -67,13 +67,14 @@ def never_read(ledger: Ledger) -> Found:
 def stale_reads(ledger: Ledger) -> Found:
     """Indexes of reads before the closing ones that lack an id acknowledged before their invoke."""
     history, writes = ledger.history, ledger.writes
-    acked: dict[int, list[tuple[int, int]]] = {}
+    reads = sorted((r for r in history.reads if not history.final[r.op]), key=lambda r: r.op)
+    acked: dict[int, list[tuple[int, int]]] = {read.key: [] for read in reads}
     for entry, ack_line in zip(writes.entry, writes.ack_line, strict=True):
-        if ack_line != NEVER:
-            acked.setdefault(history.entry_key[entry], []).append((ack_line, entry))
-    acks = {key: tuple(zip(*sorted(pairs), strict=True)) for key, pairs in acked.items()}
-    for read in sorted(history.reads, key=lambda r: r.op):
-        if history.final[read.op] or read.key not in acks:
+        if ack_line != NEVER and (pairs := acked.get(history.entry_key[entry])) is not None:
+            pairs.append((ack_line, entry))
+    acks = {key: tuple(zip(*sorted(pairs), strict=True)) for key, pairs in acked.items() if pairs}
+    for read in reads:
+        if read.key not in acks:
             continue
         lines, entries = acks[read.key]
         due = bisect_left(lines, history.invoked_line[read.op])
@@ -88,8 +89,10 @@ def split_brain(ledger: Ledger) -> Found:
     newest: dict[Name | None, tuple[list[int], list[int]]] = {}
     owner: dict[tuple[Name | None, int], Name | None] = {}
     split: set[int] = set()
-    named = [attempt for attempt, node in enumerate(history.write_node) if node != NEVER]
-    for attempt in sorted(named, key=lambda a: history.completed_line[history.write_op[a]]):
+    done = history.completed_line
+    columns = zip(history.write_op, history.write_node, strict=True)
+    named = [(done[op], attempt) for attempt, (op, node) in enumerate(columns) if node != NEVER]
+    for _, attempt in sorted(named):
         op, node = history.write_op[attempt], history.nodes[history.write_node[attempt]]
         lines, terms = newest.setdefault(node.system, ([], []))
         before = bisect_left(lines, history.invoked_line[op])
@@ -98,7 +101,7 @@ def split_brain(ledger: Ledger) -> Found:
         if owner.setdefault((node.system, node.term), node.id) != node.id:
             split.add(attempt)
         if not terms or node.term > terms[-1]:
-            lines.append(history.completed_line[op])
+            lines.append(done[op])
             terms.append(node.term)
     numbers = sorted({writes.number[history.write_entry[attempt]] for attempt in split})
     return (writes.entry[number] for number in numbers)

@@ -36,13 +36,14 @@ class Measured:
     def to_dict(self) -> dict[str, Any]:
         """As `blackstart measure` prints it, the verdict aside."""
         rto = self.rto
+        first_error = rto.first_error(self.load.history)
         return {
             "rto": {
                 "f": self.kind_name(rto.kind),
                 "lo_s": rto.lo / 1e9,
                 "hi_s": rto.hi / 1e9,
                 "censored": rto.censored,
-                "first_error_s": None if rto.first_error is None else rto.first_error / 1e9,
+                "first_error_s": None if first_error is None else first_error / 1e9,
                 "unavailable_s": rto.unavailable / 1e9,
             },
             "outages": [self._outage(outage) for outage in self.outages],
