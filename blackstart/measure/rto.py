@@ -62,34 +62,31 @@ def recoveries(load: Load, outages: Iterable[Outage], spans: Sequence[Episode]) 
 
 
 class _Timeline:
-    """The outages of a kind as they were due, so that an episode need not look at all of them."""
+    """The non-oks of a kind's outages as they were due, so that an episode need not look at all of them."""
 
     def __init__(self, history: History, outages: list[Outage]) -> None:
+        due, completed = history.intended, history.completed
         self._history = history
-        self._outages = sorted(outages, key=lambda o: (history.intended[o.bad[0]], o.bad[0]))
-        # Felt up to this begin, by this outage or one due before it.
-        self._until = list(accumulate((_until(history, o) for o in self._outages), max))
-        # Counted from this begin of a next episode on, this outage or one due after it.
-        self._since = list(accumulate((_since(history, o) for o in reversed(self._outages)), min))[::-1]
+        self._outages = sorted(outages, key=lambda o: (due[o.bad[0]], o.bad[0]))
+        self._ops = [(op, n) for n, outage in enumerate(self._outages) for op in outage.bad]
+        done = [inf if completed[op] == NEVER else completed[op] for op, _ in self._ops]
+        # This non-ok, or one due before it, is felt by an episode that begins earlier than this.
+        until = (max(d, due[op]) for d, (op, _) in zip(done, self._ops, strict=True))
+        self._until = list(accumulate(until, max))
+        # This non-ok, or one due after it, counts if the next episode begins later than this.
+        since = [min(d, due[op] + SECOND) for d, (op, _) in zip(done, self._ops, strict=True)]
+        self._since = list(accumulate(reversed(since), min))[::-1]
 
     def felt(self, episode: Episode) -> list[Outage]:
-        """The outages that count for `episode`."""
+        """The outages that count for `episode`: it felt one of their non-oks, and before the next began."""
         first = bisect_right(self._until, episode.begin)
         after = len(self._since) if episode.next is None else bisect_left(self._since, episode.next)
-        return [o for o in self._outages[first:after] if _counts(self._history, o, episode)]
-
-
-def _until(history: History, outage: Outage) -> float:
-    """The begin from which on none of its non-oks is felt."""
-    done = (history.completed[op] for op in outage.bad)
-    return max(history.intended[outage.bad[-1]], max(inf if d == NEVER else d for d in done))
-
-
-def _since(history: History, outage: Outage) -> int:
-    """A next episode that begins then or earlier leaves none of its non-oks to the episode before."""
-    done = (history.completed[op] for op in outage.bad if history.completed[op] != NEVER)
-    due = history.intended[outage.bad[0]] + SECOND
-    return min(due, min(done, default=due))
+        counted = {
+            n
+            for op, n in self._ops[first:after]
+            if _felt(self._history, op, episode.begin) and _before(self._history, op, episode.next)
+        }
+        return [self._outages[n] for n in sorted(counted)]
 
 
 def worst_of(found: Iterable[Recovery]) -> Recovery:
@@ -103,20 +100,11 @@ def _felt(history: History, op: int, begin: int) -> bool:
     return completed == NEVER or completed > begin or history.intended[op] > begin
 
 
-def _counts(history: History, outage: Outage, episode: Episode) -> bool:
-    """Whether one of its felt non-oks completed before the next episode, or was due over 1 s before it."""
-    if episode.next is None:
-        return any(_felt(history, op, episode.begin) for op in reversed(outage.bad))
-    due, completed, limit = history.intended, history.completed, episode.next - SECOND
-    # One due between begin and limit settles it without walking the cluster.
-    after_begin = bisect_right(outage.bad, episode.begin, key=due.__getitem__)
-    if after_begin < bisect_left(outage.bad, limit, key=due.__getitem__):
+def _before(history: History, op: int, following: int | None) -> bool:
+    """Whether a non-ok completed before the next episode's begin, or was due over 1 s before it."""
+    if following is None or history.intended[op] < following - SECOND:
         return True
-    return any(
-        _felt(history, op, episode.begin)
-        and (due[op] < limit or (completed[op] != NEVER and completed[op] < episode.next))
-        for op in outage.bad
-    )
+    return NEVER != history.completed[op] < following
 
 
 def _recovery(load: Load, felt: list[Outage], episode: Episode) -> Recovery:
