@@ -21,9 +21,9 @@ from blackstart.injection.injector import Injection, Injector
 from blackstart.injection.journal import Journal
 from blackstart.load.process import LoadProcess
 from blackstart.measure.judge import Finding
-from blackstart.measure.run import findings, measure
+from blackstart.measure.run import evaluate
 from blackstart.model.durations import human, seconds
-from blackstart.model.errors import ConfigError, HarnessError
+from blackstart.model.errors import ConfigError, LoadError
 from blackstart.model.experiment import Role
 from blackstart.model.verdict import Verdict, worst
 from blackstart.report.build import build
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 #: Seconds of clean load that must follow the recovery; a later relapse would otherwise go unseen, and
 #: the RTO of a kind whose last operation is due less than 3 s after the recovery is censored.
 SETTLE_S = 5.0
+#: A baseline is clean when clients have been well for this long, within the limit.
+BASELINE_S = 2.0
+BASELINE_LIMIT_S = 30.0
 #: The component may recover before its clients do; how long they are given on top of the limit.
 CLIENT_LIMIT_S = 30.0
 RESET_LIMIT = "60s"
@@ -72,6 +75,7 @@ class Attempt:
         self.timings: dict[str, float] = {}
         self.schedule: list[dict[str, Any]] = []
         self._lead_done = False
+        self.clean = False
         self._before: dict[str, dict[str, str]] = {}
 
     # -- the life cycle -------------------------------------------------------------------------------
@@ -94,10 +98,11 @@ class Attempt:
             self.injector = Injector(self.running, self._fault_event, journal)
             load = self._start_load(stack)
             stack.callback(self.injector.undo_all)
-            self._timed("baseline", lambda: self._baseline(load))
             self.load, self.variant = load, variant
+            self._timed("baseline", self._baseline)
             began = time.monotonic()
-            body()
+            if self.clean:
+                body()
             self.timings["fault"] = time.monotonic() - began
             self._timed("undo", self.injector.undo_all)
             self._timed("recovery", lambda: steady(self.running, RESET_LIMIT))
@@ -144,8 +149,16 @@ class Attempt:
         load.start()
         return load
 
-    def _baseline(self, load: LoadProcess) -> None:
-        load.wait_clean(seconds=2.0, ratio=0.99, limit=20.0)
+    def _baseline(self) -> None:
+        """Wait for well clients. Where they are not, nothing is injected: it would prove nothing."""
+        try:
+            self.load.wait_clean(seconds=BASELINE_S, ratio=0.99, limit=BASELINE_LIMIT_S)
+            self.clean = True
+        except LoadError as error:
+            if not self.load.alive:
+                raise
+            self._trip("baseline")
+            self.extra.append(Finding("baseline", "2 s at 99 %", str(error), Verdict.UNKNOWN))
 
     # -- what the test calls --------------------------------------------------------------------------
 
@@ -206,7 +219,7 @@ class Attempt:
         """Wait for clients that are well for a while; a stack that stays ill is a finding, not an error."""
         try:
             self.load.wait_clean(seconds=SETTLE_S, ratio=0.99, limit=limit_s)
-        except HarnessError as error:
+        except LoadError as error:
             if not self.load.alive:
                 raise
             self.notes.append(f"clients were not well again {when}: {error}")
@@ -265,8 +278,10 @@ class Attempt:
             (logs / f"{instance.name}.log").write_text(text)
 
     def _judge(self, wall: datetime) -> Result:
-        measured = measure(self.folder)
-        found = [*findings(self.folder), *self.extra]
+        evaluation = evaluate(self.folder)
+        measured = evaluation.to_dict()
+        found = [*evaluation.findings, *self.extra]
+        self.notes += evaluation.notes
         if self.role is Role.PLACEBO:
             n = len(measured["outages"])
             found.append(Finding("outages", 0, f"{n} without any fault", Verdict.FAIL if n else Verdict.PASS))
@@ -279,6 +294,7 @@ class Attempt:
             verdict,
             found,
             measured,
+            evaluation.checked(),
             self.timings,
             self.notes,
         )

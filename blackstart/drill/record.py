@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.result import Result
-from blackstart.measure.check import check
 from blackstart.report.redact import redact_deep
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
             for f in result.findings
         ],
         "measure": result.measured,
-        "check": check(result.folder / "history.jsonl"),
+        "check": result.checked,
         "stack": {
             "name": running.stack.name,
             "start_s": round(drill.session.started_s, 2),

@@ -22,6 +22,7 @@ class Result:
     verdict: Verdict
     findings: list[Finding]
     measured: dict[str, Any]
+    checked: dict[str, Any]
     timings: dict[str, float]
     notes: list[str]
 

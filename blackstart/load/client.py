@@ -66,6 +66,7 @@ class Client:
         reader = threading.Thread(target=_forward, args=(stdin, loop, put), name="stdin", daemon=True)
         reader.start()
         runner = Runner(self._plan, self._recorder, self._meter, self._run)
+        await runner.warm()
         _settle_memory()
         runner.start()
         tell({"event": "ready", "run": self._run, "pid": os.getpid()})

@@ -246,6 +246,9 @@ class HttpExecutor:
         body = self._body(values).encode()
         return b"%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body)
 
+    async def warm(self) -> None:
+        """Nothing: a connection to the front is made within an operation's deadline."""
+
     async def close(self) -> None:
         """Drop all idle connections."""
         for origin in self._origins:

@@ -28,6 +28,9 @@ class Executor(Protocol):
 
     def __call__(self, values: Mapping[str, str], key: str | None) -> Awaitable[Outcome]: ...
 
+    async def warm(self) -> None:
+        """Prepare what the first operations would otherwise wait for."""
+
     async def close(self) -> None:
         """Let go of all connections."""
 
@@ -106,6 +109,10 @@ class Runner:
     def in_flight(self) -> int:
         """Operations without completion."""
         return len(self._tasks)
+
+    async def warm(self) -> None:
+        """Connect beforehand: the start of the load must not look like an outage of the service."""
+        await asyncio.gather(*(lane.executor.warm() for lane in self._lanes))
 
     def start(self) -> None:
         """Begin the schedules, each kind at a phase of its own; readers once there is a key to read."""

@@ -160,6 +160,11 @@ class _Executor:
             return
         self._offer(session)
 
+    async def warm(self) -> None:
+        """Have connections before the schedule begins, for what a tenth of a second may bring; tries once."""
+        wanted = min(CONNECTS_AT_ONCE, 1 + round(self._operation.rate / 10))
+        await asyncio.gather(*(self._connect() for _ in range(wanted)))
+
     async def close(self) -> None:
         """Drop all connections, also those that are being made."""
         for task in self._connects:
