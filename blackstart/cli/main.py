@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
-from blackstart.cli.doctor_cmd import doctor_command
-from blackstart.cli.heal_cmd import down_command, heal_command
-from blackstart.cli.measure_cmd import check_command, measure_command
-from blackstart.cli.report_cmd import report_command
-from blackstart.cli.stack_cmd import status_command, up_command
 from blackstart.model.errors import BlackstartError
 
 #: Anything that prevents a verdict, and a usage error.
 NO_VERDICT = 3
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+#: Where each command lives; loaded on use, since some need Docker and others are timed.
+COMMANDS = {
+    "check": "measure_cmd",
+    "doctor": "doctor_cmd",
+    "down": "heal_cmd",
+    "heal": "heal_cmd",
+    "measure": "measure_cmd",
+    "report": "report_cmd",
+    "status": "stack_cmd",
+    "up": "stack_cmd",
+}
+
+
+class Commands(click.Group):
+    """A group that loads a command when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, loaded; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"blackstart.cli.{COMMANDS[cmd_name]}")
+        command = getattr(module, f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="blackstart")
 def blackstart() -> None:
     """Chaos and disaster-recovery drills for LangChain/LangGraph services.
@@ -31,19 +57,6 @@ def blackstart() -> None:
 
     Exit codes: 0 pass or done, 1 fail, 2 unknown, 3 no verdict or wrong usage.
     """
-
-
-for _command in (
-    doctor_command,
-    up_command,
-    status_command,
-    heal_command,
-    down_command,
-    measure_command,
-    check_command,
-    report_command,
-):
-    blackstart.add_command(_command)
 
 
 def main() -> None:
