@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from blackstart.model.errors import BlackstartError, HarnessError
+from blackstart.model.errors import BlackstartError, CapabilityMissing, HarnessError
 from blackstart.model.experiment import Experiment, Role
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
         keep=config.option.chaos_keep_stack,
     )
     capture = config.pluginmanager.getplugin("capturemanager")
+    session.progress.fresh_line()
     with capture.global_and_fixture_disabled():
         session.__enter__()
     config.stash[_folder] = session.folder
@@ -168,7 +169,7 @@ def drill(request: pytest.FixtureRequest, blackstart_session: StackSession) -> D
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Show progress while a drill runs; tag its outcome for JUnit."""
+    """Show progress while a drill runs; skip what the platform cannot do; tag its outcome for JUnit."""
     if item.get_closest_marker("chaos") is None:
         return (yield)
     capture = item.config.pluginmanager.getplugin("capturemanager")
@@ -176,7 +177,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     try:
         with capture.global_and_fixture_disabled():
             return (yield)
+    except CapabilityMissing as error:
+        pytest.skip(str(error))
     finally:
+        if (session := item.funcargs.get("blackstart_session")) is not None:  # type: ignore[attr-defined]
+            session.progress.fresh_line()
         for result in item.config.stash[_results][before:]:
             rto = result.measured["rto"]
             item.user_properties += [

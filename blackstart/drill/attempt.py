@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from blackstart.model.experiment import Role
 from blackstart.model.verdict import Verdict, worst
 from blackstart.report.build import build
 from blackstart.report.redact import redact
+from blackstart.report.words import plural
 from blackstart.stack.provision import reset, steady
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ class Attempt:
             if self.clean:
                 body()
             self.timings["fault"] = time.monotonic() - began
-            self._timed("undo", self.injector.undo_all)
+            self._timed("undo", self._undo)
             self._timed("recovery", lambda: steady(self.running, RESET_LIMIT))
             self._settle("after the undo", CLIENT_LIMIT_S)
             load.stop()
@@ -143,8 +145,8 @@ class Attempt:
     def _start_load(self, stack: ExitStack) -> LoadProcess:
         if self.running.stack.load is None:
             raise ConfigError(f"stack {self.running.stack.name!r} declares no load")
-        load = LoadProcess(self.running.stack.load(self.running), self.folder, self.start_ns)
-        load.on_line = self._load_line
+        self.plan = replace(self.running.stack.load(self.running), seed=self.drill.seed)
+        load = LoadProcess(self.plan, self.folder, self.start_ns, self._load_line)
         stack.callback(load.kill)
         load.start()
         return load
@@ -159,6 +161,11 @@ class Attempt:
                 raise
             self._trip("baseline")
             self.extra.append(Finding("baseline", "2 s at 99 %", str(error), Verdict.UNKNOWN))
+
+    def _undo(self) -> None:
+        if self.injector.in_force:
+            self.session.progress.say(f"undoing {plural(len(self.injector.in_force), 'fault')}")
+        self.injector.undo_all()
 
     # -- what the test calls --------------------------------------------------------------------------
 
@@ -285,6 +292,9 @@ class Attempt:
         if self.role is Role.PLACEBO:
             n = len(measured["outages"])
             found.append(Finding("outages", 0, f"{n} without any fault", Verdict.FAIL if n else Verdict.PASS))
+        elif self.clean and not any(f["source"] == "fault" for f in self.faults):
+            # Without a fault RTO is 0 by definition: a test that forgets to inject must not pass.
+            found.append(Finding("injection", "at least one fault", "none was injected", Verdict.UNKNOWN))
         verdict = worst(f.verdict for f in found)
         result = Result(
             self.spec,

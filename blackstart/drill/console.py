@@ -19,10 +19,18 @@ class Progress:
         self._console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
         self._started = time.monotonic()
         self._ticking = False
+        self._inside = False
+
+    def fresh_line(self) -> None:
+        """Begin the next step on a line of its own: pytest has written to the one it would join."""
+        self._inside = True
 
     def say(self, text: str) -> None:
         """Print one step."""
         self._clear()
+        if self._inside:
+            self._inside = False
+            self._console.print()
         elapsed = time.monotonic() - self._started
         self._console.print(f"[dim]{elapsed:6.1f}s[/dim]  {_escape(text)}")
 

@@ -63,6 +63,7 @@ def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
         "timings": {f"{k}_s": round(v, 3) for k, v in result.timings.items()},
         "command": drill.command,
         "schedule": attempt.schedule,
+        "load": attempt.plan.public_dict(),
         "related": {},
         "notes": result.notes,
     }

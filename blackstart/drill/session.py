@@ -14,7 +14,7 @@ from blackstart.injection.heal import heal
 from blackstart.injection.lock import StackLock
 from blackstart.injection.watchdog import Watchdog
 from blackstart.model.durations import human
-from blackstart.model.errors import ConfigError
+from blackstart.model.errors import ConfigError, HarnessError
 from blackstart.model.stack import Stack
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.engine import check_room, connect
@@ -132,4 +132,7 @@ class StackSession:
             except Exception as error:  # noqa: BLE001 - every further step must still run; raised below
                 errors.append(error)
         if errors:
-            raise ExceptionGroup("the session could not be closed cleanly", errors)
+            group = ExceptionGroup("the session could not be closed cleanly", errors)
+            if not all(isinstance(error, HarnessError) for error in errors):
+                raise group
+            raise HarnessError("\n  ".join([f"{group.message}:", *map(str, errors)])) from group

@@ -16,6 +16,9 @@ from blackstart.model.errors import BiteError, InjectionError, UndoError
 from blackstart.platforms.capabilities import require
 from blackstart.platforms.waiting import wait_for
 
+#: Seconds that undoing a fault may take, escalation included; and once that was in vain.
+UNDO_S, AGAIN_S = 60.0, 5.0
+
 
 class Events(Protocol):
     """Where events go; thread-safe. `EventWriter.write` is one."""
@@ -26,13 +29,15 @@ class Events(Protocol):
 class Injection:
     """A fault in force; a context manager that undoes it.
 
-    `bite` says what showed it, `plan` is how to undo it, `expired` tells that its time ran out.
+    `bite` says what showed it, `plan` is how to undo it, `expired` tells that its time ran out, `given_up`
+    that undoing it failed once already.
     """
 
     def __init__(self, fault: Fault, plan: Undo, undo: Callable[[Injection], None]) -> None:
         self.fault, self.plan = fault, plan
         self.bite = ""
         self.expired = False
+        self.given_up = False
         self._undo, self._undone = undo, False
         self._lock = threading.RLock()
 
@@ -112,6 +117,11 @@ class Injector:
             raise
         return injection
 
+    @property
+    def in_force(self) -> list[Injection]:
+        """What still has to be undone."""
+        return [each for each in self._injections if each.in_force]
+
     def undo_all(self) -> None:
         """Undo what is in force, newest first, each even if another fails; UndoError names those that did."""
         failed = []
@@ -133,16 +143,18 @@ class Injector:
 
     def _undo(self, injection: Injection, entry: str, source: str) -> None:
         fields = {"fault": injection.fault.to_dict(), "targets": list(injection.plan.targets)}
+        limit_s = AGAIN_S if injection.given_up else UNDO_S
         try:
             try:
-                undo_fully(injection.plan, self.running.platform)
+                undo_fully(injection.plan, self.running.platform, limit_s)
             except KeyboardInterrupt:
                 # The first Ctrl-C asks for an end, and that includes this; the second one means now, and
                 # leaves the rest to the watchdog.
-                undo_fully(injection.plan, self.running.platform)
+                undo_fully(injection.plan, self.running.platform, limit_s)
                 self._ended(injection, entry, source, fields)
                 raise
         except UndoError as error:
+            injection.given_up = True
             self._events("injection", "not-undone", **fields, error=str(error))
             raise
         self._ended(injection, entry, source, fields)

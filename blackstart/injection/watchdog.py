@@ -178,14 +178,16 @@ def clean_up(run_id: str, platform: Any, deadline: float) -> bool:
     record = RunRecord.read(run_id)
     if record is None or not record.remove_stack:
         return not failed
-    clean, tick = 0, 0.5
+    clean, tick, said = 0, 0.5, ""
     while clean < 2:
         try:
             left = bool(platform.remove_run(run_id))
             clean = 0 if left else clean + 1
         except HarnessError as error:
             clean = 0
-            _say(f"not removed: {error}")
+            if str(error) != said:
+                said = str(error)
+                _say(f"not removed: {error}")
         if time.monotonic() > deadline:
             return False
         if clean < 2:

@@ -177,6 +177,8 @@ class DockerPlatform:
         containers = self.list(run_id)
         with ThreadPoolExecutor(_REMOVERS) as pool:
             removed = list(pool.map(self._remove, [c.name for c in containers]))
+        # Another process may be removing some; a network can't go before the last of them.
+        self._await(f"run {run_id}", "to be gone", lambda: not self.list(run_id))
         labelled = {"label": f"{LABEL}.run={run_id}"}
         with _asked(f"remove the networks and volumes of run {run_id}"):
             for network in self.client.networks.list(filters=labelled):
@@ -187,7 +189,6 @@ class DockerPlatform:
                 with contextlib.suppress(NotFound):
                     volume.remove(force=True)
                 removed.append(str(volume.name))
-        self._await(f"run {run_id}", "to be gone", lambda: not self.list(run_id))
         return removed
 
     # -- inside ----------------------------------------------------------------------------------

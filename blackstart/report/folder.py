@@ -27,7 +27,7 @@ Told = dict[int, tuple[str | None, tuple[str, ...]]]
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run as read: `run` is run.json with every key filled in, `."""
+    """A run as read: `run` is run.json with every key filled in."""
 
     path: Path
     run: dict[str, Any]
@@ -160,6 +160,7 @@ def _defaults(folder: Path) -> dict[str, Any]:
         "timings": {},
         "command": "",
         "schedule": [],
+        "load": {},
         "related": {},
         "notes": [],
     }

@@ -87,6 +87,7 @@ def view(data: RunFolder) -> dict[str, Any]:
         "limits": _limits(data),
         "degradations": samples.degradations.most_common(),
         "schedule": as_json(run["schedule"]) if run["schedule"] else "",
+        "load_plan": as_json(run["load"]) if run["load"] else "",
     }
 
 

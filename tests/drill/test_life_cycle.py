@@ -19,25 +19,28 @@ from blackstart.stack.waiting import wait_for
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PROJECT = Path(__file__).parents[1] / "smallproject"
+DRILLS = PROJECT / "drills_small.py"
 
 
 class Run:
     """A pytest of the small project, in a process of its own."""
 
-    def __init__(self, tmp: Path, test: str, *options: str) -> None:
-        self.reports = tmp / "reports"
-        environment = {**os.environ, "BLACKSTART_STATE": str(tmp / "state")}
+    def __init__(self, tmp: Path, test: str, *options: str, **environment: str) -> None:
+        self.reports, self.name = tmp / "reports", test.removeprefix("test_")
+        self.environment = {**os.environ, "BLACKSTART_STATE": str(tmp / "state"), **environment}
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "pytest", "-m", "chaos", "-c", str(PROJECT / "pyproject.toml")),
-                *("--rootdir", str(PROJECT), f"{PROJECT / 'drills_small.py'}::{test}"),
+                *("--rootdir", str(PROJECT), f"{DRILLS}::{test}"),
                 *("--chaos-dir", str(self.reports), *options),
             ],
             cwd=PROJECT,
-            env=environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # A test run in the background of a shell hands down an ignored Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def finish(self, limit_s: float = 180) -> tuple[int, str]:
@@ -50,13 +53,13 @@ class Run:
         """The run's id, once it has a folder."""
         return next(p.name for p in self.reports.iterdir() if p.is_dir() and not p.is_symlink())
 
-    def trial(self, test: str, label: str = "trial-1") -> Path:
+    def trial(self, name: str | None = None, label: str = "trial-1") -> Path:
         """Where a trial wrote."""
-        return self.reports / self.run_id / test / label
+        return self.reports / self.run_id / (name or self.name) / label
 
     def fault_began(self) -> bool | None:
         """True once the fault bites."""
-        events = self.trial("store_held") / "events.jsonl"
+        events = self.trial() / "events.jsonl"
         return '"bite"' in events.read_text() or None
 
 
@@ -86,7 +89,7 @@ def test_drill_control_and_placebo_each_show_what_they_are_for(
     code, out = run.finish()
     assert code == 0, out
     drill, control, placebo = (
-        _load(run.trial("store_killed", label) / "run.json") for label in ("trial-1", "control", "placebo")
+        _load(run.trial(label=label) / "run.json") for label in ("trial-1", "control", "placebo")
     )
     assert drill["verdict"] == "pass"
     assert drill["measure"]["rto"]["hi_s"] > 0
@@ -97,10 +100,10 @@ def test_drill_control_and_placebo_each_show_what_they_are_for(
     assert drill["related"]["placebo"]["verdict"] == "pass"
     assert "caught" in out
     for name in ("report.html", "report.md", "history.jsonl", "events.jsonl", "logs/store-1.log"):
-        assert (run.trial("store_killed") / name).stat().st_size > 0, name
+        assert (run.trial() / name).stat().st_size > 0, name
     assert (run.reports / "latest" / "index.html").exists()
     again = subprocess.run(
-        [sys.executable, "-m", "blackstart", "measure", str(run.trial("store_killed"))],
+        [sys.executable, "-m", "blackstart", "measure", str(run.trial())],
         capture_output=True,
         text=True,
         check=False,
@@ -109,15 +112,17 @@ def test_drill_control_and_placebo_each_show_what_they_are_for(
     assert platform.list(run.run_id) == []
 
 
-def test_a_false_hypothesis_fails_and_says_by_how_much(tmp_path: Path) -> None:
-    run = Run(tmp_path, "test_store_frozen")
+def test_a_false_hypothesis_fails_and_a_drill_without_fault_is_unknown(tmp_path: Path) -> None:
+    run = Run(tmp_path, "test_store_frozen", f"{DRILLS}::test_store_spared")
     code, out = run.finish()
     assert code == 1, out
     assert "FAILED: A store that is frozen for a second is not noticed" in out
     assert "fail    rto" in out
-    found = _load(run.trial("store_frozen") / "run.json")
+    found = _load(run.trial() / "run.json")
     assert found["verdict"] == "fail"
     assert found["measure"]["rto"]["hi_s"] > 1.0
+    assert "UNKNOWN: A drill that forgets to inject" in out
+    assert _load(run.trial("store_spared") / "run.json")["verdict"] == "unknown"
 
 
 def test_a_killed_test_process_leaves_nothing(held: Run, platform: DockerPlatform) -> None:
@@ -140,7 +145,7 @@ def test_an_interrupted_drill_undoes_and_removes_everything(
     code, out = held.finish(60)
     assert code == 2, out
     assert platform.list(held.run_id) == []
-    assert (held.trial("store_held") / "history.jsonl").stat().st_size > 0, "the history is kept"
+    assert (held.trial() / "history.jsonl").stat().st_size > 0, "the history is kept"
 
 
 def test_an_unknown_target_is_answered_with_the_valid_ones(tmp_path: Path) -> None:

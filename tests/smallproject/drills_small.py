@@ -36,3 +36,24 @@ def test_store_frozen(drill: Drill) -> None:
 def test_store_held(drill: Drill) -> None:
     drill.inject(freeze("store-1"))
     drill.observe(limit="60s")
+
+
+@experiment(
+    hypothesis="Held in force for a few seconds, in which the engine may go away.",
+    runbook="store-down",
+    objectives=Objectives(lost=0),
+    control=FORGETS,
+)
+def test_store_held_briefly(drill: Drill) -> None:
+    drill.inject(freeze("store-1"))
+    drill.observe(limit="3s")
+
+
+@experiment(
+    hypothesis="A drill that forgets to inject proves nothing.",
+    runbook="store-down",
+    objectives=Objectives(rto="20s", lost=0),
+    control=FORGETS,
+)
+def test_store_spared(drill: Drill) -> None:
+    drill.observe(limit="1s")
