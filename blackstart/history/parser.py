@@ -143,6 +143,8 @@ def history_parser() -> tuple[Callable[[dict[str, Any], int], None], Callable[[]
                 _same("id", invoked_id, id_)
             ids = None
             if outcome == OK:
+                if "degraded" in item and type(item["degraded"]) is list:
+                    history.degraded[op] = tuple(map(str, item["degraded"]))
                 if key is not _ABSENT and "ids" in value:
                     ids = _ids(key, value["ids"])
                 if write != NEVER and "node" in item and (node := _node(item["node"])) is not None:

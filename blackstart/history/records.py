@@ -45,6 +45,7 @@ class History:
     The ledger is stored by number: a key is a position in `keys`, an entry (an id under a key) one in
     `entry_id` and `entry_key`. The columns `write_…` have one row for every attempt to write: its operation,
     entry, and who acknowledged it, a position in `nodes` (NEVER if nobody did, or did not name a term).
+    `degraded` holds, by operation, the set of degradations that its answer named, empty or not.
     """
 
     kinds: list[str] = field(default_factory=list)
@@ -64,6 +65,7 @@ class History:
     write_node: array[int] = field(default_factory=_column)
     nodes: list[Node] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
+    degraded: dict[int, tuple[str, ...]] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
     end: int = 0
     notes: list[str] = field(default_factory=list)

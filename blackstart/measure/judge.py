@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from blackstart.measure.checkers import CHECKERS
 from blackstart.measure.evidence import blind, outlasted, unclean
 from blackstart.measure.measured import Measured
+from blackstart.measure.phases import Phase, phase_of_kind
 from blackstart.model.durations import human, seconds
 from blackstart.model.errors import ConfigError
-from blackstart.model.verdict import Verdict
+from blackstart.model.objectives import COUNTED, by_kind, margin
+from blackstart.model.verdict import Verdict, worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,19 @@ def judge(found: Measured, objectives: Mapping[str, Any] | None, gates: list[str
     """
     asked = {name: bound for name, bound in (objectives or {}).items() if bound is not None}
     if not asked:
-        return [_recovered(found), _load(found), _baseline(found), _checker(found), _gates(gates, ())]
+        return [
+            _recovered(found),
+            load_finding(found),
+            baseline_finding(found),
+            _checker(found),
+            _gates(gates, ()),
+        ]
     findings = []
     for name, bound in asked.items():
-        text, verdict = OBJECTIVES.get(name, _not_shown)(bound, found)
+        try:
+            text, verdict = OBJECTIVES.get(name, _not_shown)(bound, found)
+        except ConfigError as error:
+            raise ConfigError(f"objective {name!r}: {error}") from error
         if gates and name in TIMING:
             text, verdict = f"{text}; void: a gate tripped", Verdict.UNKNOWN
         findings.append(Finding(name, bound, text, verdict))
@@ -85,13 +96,96 @@ def _rpo(bound: Any, found: Measured) -> tuple[str, Verdict]:
 
 
 def _availability(bound: Any, found: Measured) -> tuple[str, Verdict]:
-    limit = _number(bound)
-    if limit > 1:
-        raise ConfigError(f"availability is a share from 0 to 1, not {bound!r}")
-    value = found.phases["during"].availability
-    if value is None:
-        return "nothing was due during a fault", Verdict.UNKNOWN
-    return f"{value * 100:.2f} % during the fault", Verdict.PASS if value >= limit else Verdict.FAIL
+    told = []
+    for name, share in by_kind(bound).items():
+        limit = _number(share)
+        if limit > 1:
+            raise ConfigError(f"availability is a share from 0 to 1, not {share!r}")
+        phase = found.phases["during"] if name is None else _during(name, found)
+        value = phase.availability if phase is not None else None
+        of = "" if name is None else f"{name} "
+        if value is None:
+            told.append((f"{of}nothing was due during a fault", Verdict.UNKNOWN))
+        else:
+            verdict = Verdict.PASS if value >= limit else Verdict.FAIL
+            told.append((f"{of}{value * 100:.2f} % during the fault", verdict))
+    return _together(told)
+
+
+def _p99(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    if not isinstance(bound, Mapping):
+        raise ConfigError(f"p99 bounds the latency of kinds of operations by name, not {bound!r}")
+    told = []
+    for name, limit in bound.items():
+        allowed, relative = margin(limit)
+        value = _latency(_during(name, found))
+        base = _latency(_before(name, found)) if relative else 0.0
+        if value is None or base is None:
+            told.append(
+                (f"{name}: no answer {'during the fault' if base else 'to compare'}", Verdict.UNKNOWN)
+            )
+            continue
+        verdict = Verdict.PASS if value <= base + allowed * 1000 else Verdict.FAIL
+        before = f", {base:.0f} ms before" if relative else ""
+        told.append((f"{name} {value:.0f} ms during the fault{before}", verdict))
+    return _together(told)
+
+
+def _mode(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    if isinstance(bound, str) or not isinstance(bound, Sequence):
+        raise ConfigError(f"mode is a list of degradations, not {bound!r}")
+    seen: set[str] = set()
+    answers = 0
+    if found.during is not None:
+        degraded = found.load.history.degraded
+        for op in found.load.between(*found.during):
+            if op in degraded:
+                answers += 1
+                seen |= set(degraded[op])
+    if not answers:
+        return "no answer during a fault names its degradations", Verdict.UNKNOWN
+    text = ", ".join(sorted(seen)) or "none"
+    if seen - set(bound):
+        return f"{text}; not allowed: {', '.join(sorted(seen - set(bound)))}", Verdict.FAIL
+    return text, Verdict.PASS if seen else Verdict.FAIL
+
+
+def _counted(name: str) -> Judge:
+    """What the drill counted and wrote into the events; the last count stands."""
+
+    def counted(bound: Any, found: Measured) -> tuple[str, Verdict]:
+        limit = _number(bound)
+        counts = [
+            line.get("value")
+            for line in found.events.lines
+            if (line.get("source"), line.get("event"), line.get("name")) == ("drill", "count", name)
+        ]
+        if not counts:
+            return "not counted", Verdict.UNKNOWN
+        return str(counts[-1]), Verdict.PASS if _number(counts[-1]) <= limit else Verdict.FAIL
+
+    return counted
+
+
+def _during(name: str, found: Measured) -> Phase | None:
+    return _phase(name, found, *found.during) if found.during else None
+
+
+def _before(name: str, found: Measured) -> Phase | None:
+    return _phase(name, found, 0, found.during[0]) if found.during else None
+
+
+def _phase(name: str, found: Measured, begin: int, end: int) -> Phase | None:
+    kinds = found.load.history.kinds
+    return phase_of_kind(found.load, kinds.index(name), begin, end) if name in kinds else None
+
+
+def _latency(phase: Phase | None) -> float | None:
+    return phase.latency["p99"] if phase is not None else None
+
+
+def _together(told: Sequence[tuple[str, Verdict]]) -> tuple[str, Verdict]:
+    return ", ".join(text for text, _ in told), worst(verdict for _, verdict in told)
 
 
 def _count_of(name: str) -> Judge:
@@ -127,11 +221,14 @@ OBJECTIVES: dict[str, Judge] = {
     "rto": _rto,
     "rpo": _rpo,
     "availability": _availability,
+    "p99": _p99,
+    "mode": _mode,
+    **{name: _counted(name) for name in COUNTED},
     **{name: _count_of(name) for name in CHECKERS},
 }
 
 #: Objectives that a lagging client or a stolen host can spoil; what the ledger shows stands regardless.
-TIMING = ("rto", "availability")
+TIMING = ("rto", "availability", "p99")
 
 
 # -- the rest -------------------------------------------------------------------------------------------
@@ -142,13 +239,15 @@ def _recovered(found: Measured) -> Finding:
     return Finding("rto", None, recovery_text(found), verdict)
 
 
-def _load(found: Measured) -> Finding:
+def load_finding(found: Measured) -> Finding:
+    """Whether the load could see the faults from begin to end."""
     reasons = [*blind(found), *outlasted(found)]
     text = "; ".join(reasons) or f"{len(found.load.by_due)} operations"
     return Finding("load", None, text, Verdict.UNKNOWN if reasons else Verdict.PASS)
 
 
-def _baseline(found: Measured) -> Finding:
+def baseline_finding(found: Measured) -> Finding:
+    """Whether clients were well just before each episode."""
     reasons = list(unclean(found))
     verdict = Verdict.UNKNOWN if reasons else Verdict.PASS
     return Finding("baseline", None, "; ".join(reasons) or "clean", verdict)

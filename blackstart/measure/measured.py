@@ -10,7 +10,7 @@ from blackstart.measure.check import Checked, check_history
 from blackstart.measure.episodes import Episode, episodes
 from blackstart.measure.load import Load, load_of
 from blackstart.measure.outages import Outage, clusters
-from blackstart.measure.phases import Phase, phases
+from blackstart.measure.phases import Phase, bounds, phases
 from blackstart.measure.rpo import Loss, loss
 from blackstart.measure.rto import Recovery, recoveries, worst_of
 
@@ -28,6 +28,7 @@ class Measured:
     rpo: Loss
     phases: dict[str, Phase]
     checked: Checked
+    during: tuple[int, int] | None
 
     def kind_name(self, kind: int | None) -> str | None:
         """The name of a kind of operation."""
@@ -87,4 +88,5 @@ def measured(history: History, events: Events) -> Measured:
         rpo=loss(checked.ledger, events.faults),
         phases=phases(load, spans, recovered),
         checked=checked,
+        during=bounds(load, spans, recovered),
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from blackstart.history.records import OK
-from blackstart.measure.availability import availability
 from blackstart.measure.episodes import Episode
 from blackstart.measure.latency import Quantiles, quantiles
 from blackstart.measure.load import Load
@@ -17,7 +16,7 @@ PHASES = ("before", "during", "after")
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Availability (None when nothing was due) and latency of one phase."""
+    """Availability (oks over operations due; None when nothing was due) and latency of one phase."""
 
     availability: float | None
     latency: Quantiles
@@ -25,11 +24,11 @@ class Phase:
 
 def phases(load: Load, spans: Sequence[Episode], found: Iterable[Recovery]) -> dict[str, Phase]:
     """The three phases by name; without a fault everything is before."""
-    if not spans:
+    edges = bounds(load, spans, found)
+    if edges is None:
         parts: tuple[Sequence[int], ...] = (load.by_due, (), ())
     else:
-        begin = spans[0].begin
-        end = max([*(e.end for e in spans), *(r.begin + r.hi for r in found)])
+        begin, end = edges
         parts = (
             load.between(0, begin),
             load.between(begin, end),
@@ -38,8 +37,20 @@ def phases(load: Load, spans: Sequence[Episode], found: Iterable[Recovery]) -> d
     return {name: _phase(load, ops) for name, ops in zip(PHASES, parts, strict=True)}
 
 
+def phase_of_kind(load: Load, kind: int, begin: int, end: int) -> Phase:
+    """Availability and latency of one kind among what was due from `begin` up to `end`, ns."""
+    return _phase(load, [op for op in load.between(begin, end) if load.history.kind[op] == kind])
+
+
+def bounds(load: Load, spans: Sequence[Episode], found: Iterable[Recovery]) -> tuple[int, int] | None:
+    """Where "during" begins and ends, ns; None without a fault."""
+    if not spans:
+        return None
+    return spans[0].begin, max([*(e.end for e in spans), *(r.begin + r.hi for r in found)])
+
+
 def _phase(load: Load, ops: Sequence[int]) -> Phase:
     history = load.history
     status, intended, completed = history.status, history.intended, history.completed
     waits = [completed[op] - intended[op] for op in ops if status[op] == OK]
-    return Phase(availability(len(waits), len(ops)), quantiles(waits))
+    return Phase(len(waits) / len(ops) if ops else None, quantiles(waits))

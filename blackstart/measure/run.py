@@ -9,6 +9,7 @@ from typing import Any
 from blackstart.history.reader import read_events, read_history
 from blackstart.measure.judge import Finding, judge
 from blackstart.measure.measured import Measured, measured
+from blackstart.measure.trial import trial_findings
 from blackstart.model.errors import ConfigError, EvidenceError
 from blackstart.model.verdict import Verdict, worst
 
@@ -44,7 +45,7 @@ def evaluate(folder: str | Path) -> Evaluation:
     events = read_events(folder / EVENTS)
     found = measured(history, events)
     try:
-        findings = judge(found, events.objectives, events.gates)
+        findings = [*judge(found, events.objectives, events.gates), *trial_findings(found)]
     except ConfigError as error:
         raise EvidenceError(str(folder / EVENTS), str(error), events.objectives_line) from error
     return Evaluation(found, findings, [*history.notes, *events.notes])
@@ -53,8 +54,3 @@ def evaluate(folder: str | Path) -> Evaluation:
 def measure(folder: str | Path) -> dict[str, Any]:
     """The JSON object that `blackstart measure` prints for a run's folder; EvidenceError if unusable."""
     return evaluate(folder).to_dict()
-
-
-def findings(folder: str | Path) -> list[Finding]:
-    """The judgements of a run one by one; its verdict is the worst of them. EvidenceError if unusable."""
-    return evaluate(folder).findings

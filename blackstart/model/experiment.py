@@ -1,13 +1,16 @@
-"""An experiment as data: hypothesis, objectives, runbook, control."""
+"""An experiment as data: hypothesis, objectives, runbook, controls."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from blackstart.model.errors import ConfigError
 from blackstart.model.objectives import Objectives
+from blackstart.model.stack import Variant
 
 
 class Role(StrEnum):
@@ -25,6 +28,10 @@ class Control:
     variant: str
     breaks: str
 
+    def to_dict(self) -> dict[str, str]:
+        """As recorded in `run.json`."""
+        return {"variant": self.variant, "breaks": self.breaks}
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -34,17 +41,37 @@ class Experiment:
     hypothesis: str
     runbook: str
     objectives: Objectives
-    control: Control
+    controls: tuple[Control, ...]
     expects_alert: str | None = None
 
     def __post_init__(self) -> None:
         if not self.hypothesis.strip():
             raise ConfigError(f"experiment {self.name!r} has no hypothesis")
         named = self.objectives.to_dict()
-        if self.control.breaks not in named:
+        for control in self.controls:
+            if control.breaks not in named:
+                raise ConfigError(
+                    f"experiment {self.name!r}: the control breaks {control.breaks!r}, "
+                    f"which is no objective of it; objectives: {', '.join(named)}"
+                )
+        if not self.controls:
+            raise ConfigError(f"experiment {self.name!r} has no negative control: it proves nothing")
+        if len({c.variant for c in self.controls}) < len(self.controls):
+            raise ConfigError(f"experiment {self.name!r}: two controls on one variant")
+
+    def validate(self, variants: Iterable[Variant], runbooks: Path) -> None:
+        """ConfigError unless the stack has every control's variant and the folder the runbook."""
+        known = [variant.name for variant in variants]
+        for control in self.controls:
+            if control.variant not in known:
+                raise ConfigError(
+                    f"experiment {self.name!r}: no variant {control.variant!r}; "
+                    f"the stack has: {', '.join(known) or 'none'}"
+                )
+        if not (runbooks / f"{self.runbook}.md").is_file():
+            there = ", ".join(sorted(p.stem for p in runbooks.glob("*.md"))) or "none"
             raise ConfigError(
-                f"experiment {self.name!r}: the control breaks {self.control.breaks!r}, "
-                f"which is no objective of it; objectives: {', '.join(named)}"
+                f"experiment {self.name!r}: no runbook {runbooks / self.runbook}.md; there are: {there}"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,6 +81,6 @@ class Experiment:
             "hypothesis": self.hypothesis,
             "runbook": self.runbook,
             "objectives": self.objectives.to_dict(),
-            "control": {"variant": self.control.variant, "breaks": self.control.breaks},
+            "controls": [control.to_dict() for control in self.controls],
             "expects_alert": self.expects_alert,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,38 +13,59 @@ from blackstart.model.errors import ConfigError
 COUNTS = ("lost", "duplicate", "resurrected", "unexpected", "stale_reads", "split_brain")
 
 
+#: Objectives that bound what the drill itself counted (`drill.count`).
+COUNTED = ("attempts", "probes_at_once", "keys_lost")
+
+#: What can only be judged where there was a fault; a placebo leaves them out.
+OF_THE_FAULT = ("availability", "p99", "mode", "attempts", "probes_at_once")
+
+
 @dataclass(frozen=True)
 class Objectives:
     """Bounds on measurements; None is no objective.
 
     `rto`, `rpo` (age of the oldest lost write) are durations, maxima. `availability` is the minimum
-    share of oks among operations due during the fault, 0 to 1. The rest bound counts of the checker.
+    share of oks among operations due during the fault, 0 to 1: of all kinds pooled, or of each kind that a
+    mapping names. `p99` bounds the latency of the kinds that it names during the fault: `"500ms"`, or
+    `"+150ms"` over the same kind's p99 before it. `mode` names the degradations that answers may show during
+    the fault; at least one of them must. The checker's counts follow, then those of the drill itself:
+    `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache.
     """
 
     rto: Duration | None = None
     rpo: Duration | None = None
-    availability: float | None = None
+    availability: float | Mapping[str, float] | None = None
+    p99: Mapping[str, Duration] | None = None
+    mode: Sequence[str] | None = None
     lost: int | None = None
     duplicate: int | None = None
     resurrected: int | None = None
     unexpected: int | None = None
     stale_reads: int | None = None
     split_brain: int | None = None
+    attempts: int | None = None
+    probes_at_once: int | None = None
+    keys_lost: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("rto", "rpo"):
             if (value := getattr(self, name)) is not None:
                 seconds(value)
-        if self.availability is not None and not 0 <= self.availability <= 1:
-            raise ConfigError(f"availability is a share from 0 to 1, not {self.availability!r}")
-        for name in COUNTS:
+        for share in by_kind(self.availability).values():
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+                raise ConfigError(f"availability is a share from 0 to 1, not {share!r}")
+        for bound in (self.p99 or {}).values():
+            margin(bound)
+        if self.mode is not None and (isinstance(self.mode, str) or not self.mode):
+            raise ConfigError(f"mode is a list of degradations, not {self.mode!r}")
+        for name in (*COUNTS, *COUNTED):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
                 raise ConfigError(f"objective {name!r} bounds a count: a whole number from 0, not {value!r}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Only the objectives that are set, as written."""
-        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
+        """Only the objectives that are set, as written; JSON-ready."""
+        return {f.name: _plain(v) for f in fields(self) if (v := getattr(self, f.name)) is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Objectives:
@@ -55,3 +76,23 @@ class Objectives:
                 f"unknown objective {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
             )
         return cls(**data)
+
+
+def by_kind(bound: Any) -> dict[str | None, Any]:
+    """A bound for each kind of operation; one that is no mapping is for all pooled, named None."""
+    if bound is None:
+        return {}
+    return dict(bound) if isinstance(bound, Mapping) else {None: bound}
+
+
+def margin(bound: Duration) -> tuple[float, bool]:
+    """A bound on a latency in seconds, and whether it counts from the baseline; ConfigError if it is none."""
+    if isinstance(bound, str) and bound.startswith("+"):
+        return seconds(bound[1:]), True
+    return seconds(bound), False
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple | list) else value

@@ -70,6 +70,7 @@ class Variant:
     `apply` and `revert` take the running stack; each must be idempotent and return only once in force.
     `faults` are injected `lead` before the experiment's own, and belong to the weakening, not to the
     hypothesis: they are recorded, but the episode that is measured begins with the experiment's fault.
+    `steady` says whether the weakened stack can reach its steady state at all.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Variant:
     revert: Any = None
     faults: tuple[Any, ...] = ()
     lead: str = "0s"
+    steady: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Stack:
     `roles` maps a service to a role resolver (`blackstart.observe`); `steady` holds named conditions;
     `sources` are event sources; `load` is what the open-loop client does (`blackstart.load.LoadPlan`
     factory taking the running stack); `reset` runs between drills; `secrets` are redacted in reports.
+    The first fault of a drill strikes at a random moment of `detector_period`, the slowest detector's.
     """
 
     name: str
@@ -100,7 +103,7 @@ class Stack:
     configuration: Any = None
     variants: tuple[Variant, ...] = ()
     secrets: tuple[str, ...] = ()
-    start_limit: str = "120s"
+    detector_period: str = "2s"
     memory_mib: int = 1024
     disk_mib: int = 4096
 

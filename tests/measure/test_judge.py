@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blackstart.measure.judge import Finding
-from blackstart.measure.run import evaluate, findings, measure
+from blackstart.measure.run import evaluate, measure
 from blackstart.model.errors import EvidenceError
 from blackstart.model.verdict import Verdict, worst
 from tests.measure.histories import Script, begin, end, gate, objectives
@@ -25,13 +25,13 @@ def ledger(script: Script, held: list[Any], *written: Any, **more: Any) -> Scrip
 
 def verdict(script: Script, folder: Path, *events: dict[str, Any]) -> str:
     found = measure(script.save(folder, events))["verdict"]
-    assert found == worst(f.verdict for f in findings(folder)).value
+    assert found == worst(f.verdict for f in evaluate(folder).findings).value
     return str(found)
 
 
 def one(script: Script, folder: Path, name: str, *events: dict[str, Any]) -> Finding:
     script.save(folder, events)
-    return next(f for f in findings(folder) if f.objective == name)
+    return next(f for f in evaluate(folder).findings if f.objective == name)
 
 
 # -- without objectives ---------------------------------------------------------------------------------
@@ -212,3 +212,81 @@ def test_a_finding_says_what_was_measured(tmp_path: Path) -> None:
     assert found[0] == Finding("rto", "10s", "900 ms to 1.01 s (sql)", Verdict.PASS)
     around(5, 20).save(tmp_path, [objectives(rto="10s"), *FAULT])
     assert "more than 14.90 s" in evaluate(tmp_path).findings[0].measured
+
+
+# -- objectives by kind, by mode, and counted by the drill ----------------------------------------------
+
+
+def by_kind(bad: str) -> Script:
+    """Two kinds at 10/s for 10 s; `bad` fails from 5 s to 5.5 s, and is slow from 6 s to 7 s."""
+    script = Script()
+    for f in ("chat", "sql"):
+        for n in range(100):
+            due = n / 10
+            failing = f == bad and 5 <= due < 5.5
+            slow = f == bad and 6 <= due < 7
+            script.op(f, due, "fail" if failing else "ok", took=0.3 if slow else 0.01)
+    return script
+
+
+@pytest.mark.parametrize(
+    ("bound", "wanted"),
+    [
+        ({"chat": 1.0}, Verdict.FAIL),
+        ({"chat": 0.7}, Verdict.PASS),
+        ({"sql": 1.0}, Verdict.PASS),
+        ({"sql": 1.0, "chat": 1.0}, Verdict.FAIL),
+        ({"chats": 1.0}, Verdict.UNKNOWN),
+    ],
+)
+def test_availability_of_a_kind(tmp_path: Path, bound: Any, wanted: Verdict) -> None:
+    fault = [begin(5), end(7)]
+    found = one(by_kind("chat"), tmp_path, "availability", objectives(availability=bound), *fault)
+    assert found.verdict is wanted, found
+
+
+@pytest.mark.parametrize(
+    ("bound", "wanted"),
+    [
+        ({"chat": "400ms"}, Verdict.PASS),
+        ({"chat": "200ms"}, Verdict.FAIL),
+        ({"chat": "+300ms"}, Verdict.PASS),
+        ({"chat": "+280ms"}, Verdict.FAIL),
+        ({"sql": "+1ms"}, Verdict.PASS),
+        ({"chats": "1s"}, Verdict.UNKNOWN),
+    ],
+)
+def test_p99_of_a_kind_absolute_or_over_its_baseline(tmp_path: Path, bound: Any, wanted: Verdict) -> None:
+    found = one(by_kind("chat"), tmp_path, "p99", objectives(p99=bound), begin(5), end(7))
+    assert found.verdict is wanted, found
+
+
+@pytest.mark.parametrize(
+    ("named", "wanted"),
+    [
+        ([["no-cache"], []], Verdict.PASS),
+        ([[], []], Verdict.FAIL),
+        ([["no-cache"], ["no-retrieval"]], Verdict.FAIL),
+        ([None, None], Verdict.UNKNOWN),
+    ],
+)
+def test_answers_during_the_fault_name_the_expected_degradations_and_no_other(
+    tmp_path: Path, named: list[Any], wanted: Verdict
+) -> None:
+    script = Script().steady("chat", 0, 5).op("chat", 8, degraded=["stale"])
+    for n, degraded in enumerate(named):
+        script.op("chat", 5.2 + n / 10, **({} if degraded is None else {"degraded": degraded}))
+    found = one(script, tmp_path, "mode", objectives(mode=["no-cache"]), *FAULT)
+    assert found.verdict is wanted, found
+
+
+@pytest.mark.parametrize(("value", "wanted"), [(3, "pass"), (4, "fail"), (None, "unknown")])
+def test_what_the_drill_counted(tmp_path: Path, value: int | None, wanted: str) -> None:
+    counted = [] if value is None else [told("count", name="attempts", value=value)]
+    found = one(around(5, 6), tmp_path, "attempts", objectives(attempts=3), *FAULT, *counted)
+    assert found.verdict.value == wanted
+
+
+def told(event: str, at_s: int = 9, **fields: Any) -> dict[str, Any]:
+    """What the drill itself writes into the events."""
+    return {"time": at_s * 1_000_000_000, "source": "drill", "event": event, **fields}
