@@ -80,7 +80,11 @@ def environment() -> Environment:
         "code": code,
         "cell": lambda v: text if len(text := str(v)) <= _CELL else f"{text[:_CELL]} …",
     }
-    env.globals |= {"signs": words.SIGNS, "verdict_words": words.WORDS}
+    env.globals |= {
+        "signs": words.SIGNS,
+        "verdict_words": words.WORDS,
+        "caught_words": {"pass": "caught", "fail": "not caught", "unknown": "unknown"},
+    }
     return env
 
 

@@ -13,8 +13,11 @@ import orjson
 
 from blackstart.history.reader import read_events, read_history
 from blackstart.history.records import FAIL, NEVER, OK, History
+from blackstart.measure.judge import Finding
 from blackstart.measure.run import Evaluation, evaluate
+from blackstart.measure.trial import control_verdict
 from blackstart.model.errors import EvidenceError
+from blackstart.model.verdict import Verdict
 from blackstart.report.redact import redact, redact_deep
 from blackstart.report.samples import Sample, Samples, aggregate
 
@@ -52,8 +55,8 @@ def read_run(folder: Path, secrets: Iterable[str] = ()) -> dict[str, Any]:
         raise EvidenceError(str(path), "not a JSON object")
     run: dict[str, Any] = {**_defaults(folder), **redact_deep(data, secrets)}
     experiment = {"name": folder.name, "hypothesis": "", "runbook": None}
-    run["experiment"] = _filled(run["experiment"], {**experiment, "objectives": {}, "control": {}})
-    run["experiment"]["control"] = _filled(run["experiment"]["control"], {"variant": "", "breaks": ""})
+    run["experiment"] = _filled(run["experiment"], {**experiment, "objectives": {}, "controls": []})
+    run["control"] = _filled(run["control"], {"variant": "", "breaks": ""})
     run["stack"] = _filled(run["stack"], {"name": None, "edges": None, "instances": []})
     columns = ("name", "service", "zone", "image", "digest")
     run["stack"]["instances"] = [_filled(i, dict.fromkeys(columns, "–")) for i in run["stack"]["instances"]]
@@ -90,6 +93,13 @@ def _judged(folder: Path, secrets: Sequence[str]) -> tuple[dict[str, Any], Evalu
         ]
         run.setdefault("findings", redact_deep(told, secrets))
     run.setdefault("verdict", run["measure"].get("verdict", "unknown"))
+    if run["role"] == "control":
+        judged = [
+            Finding(f["objective"], f["bound"], f["measured"], Verdict(f["verdict"])) for f in run["findings"]
+        ]
+        run["proof"] = control_verdict(judged, run["control"]["breaks"]).value
+    else:
+        run["proof"] = run["verdict"]
     return run, found
 
 
@@ -147,6 +157,7 @@ def _defaults(folder: Path) -> dict[str, Any]:
         "experiment": None,
         "runbook_path": None,
         "role": "drill",
+        "control": None,
         "trial": 1,
         "seed": None,
         "started": None,
@@ -162,6 +173,7 @@ def _defaults(folder: Path) -> dict[str, Any]:
         "schedule": [],
         "load": {},
         "related": {},
+        "superseded": False,
         "notes": [],
     }
 

@@ -55,11 +55,7 @@ def badge(run: Run) -> tuple[str, str]:
     """Verdict and word to show; a control is there to fail, so what counts is whether it caught that."""
     if run["role"] != "control":
         return run["verdict"], WORDS[run["verdict"]]
-    caught = any(
-        f["verdict"] == "fail" and f["objective"] == run["experiment"]["control"]["breaks"]
-        for f in run["findings"]
-    )
-    return ("pass", "Caught") if caught else ("fail", "Not caught")
+    return run["proof"], {"pass": "Caught", "fail": "Not caught"}.get(run["proof"], WORDS["unknown"])
 
 
 def recovery(measure: Mapping[str, Any]) -> str:
@@ -74,9 +70,13 @@ def recovery(measure: Mapping[str, Any]) -> str:
 
 
 def _control(run: Run) -> str:
-    breaks = run["experiment"]["control"]["breaks"]
-    variant = run["experiment"]["control"]["variant"]
+    breaks = run["control"]["breaks"]
+    variant = run["control"]["variant"]
     broken = [f for f in run["findings"] if f["verdict"] == "fail"]
+    if run["proof"] == "unknown":
+        open_ = _named(run["findings"], "unknown")
+        why = f": {listed(open_)}" if open_ else ""
+        return f"Whether the control would have been caught is unknown{why}."
     for finding in broken:
         if finding["objective"] == breaks:
             weak = f"on the weakened stack ({variant})"

@@ -13,39 +13,41 @@ from urllib.parse import quote
 from blackstart.model.verdict import Verdict, worst
 from blackstart.report.build import environment, write
 from blackstart.report.folder import read_judged
+from blackstart.report.matrix import SIGNS, Sabotage, matrix
 from blackstart.report.redact import redact_page
 from blackstart.report.view import title
 from blackstart.report.words import bounds, count, plural, secs, share
+
+_NAMES = {"drill": "trial {}", "placebo": "placebo"}
+_CONTROL = {"pass": "{} broke", "fail": "{} not caught", "unknown": "unknown"}
 
 
 @dataclass
 class Row:
     """One run in the table."""
 
-    role: str
-    trial: int
-    verdict: str
+    name: str
+    proof: str
     href: str
     rto: str
     lost: str
     availability: str
     outcome: str
-    good: bool
 
 
 @dataclass
 class Drill:
-    """An experiment with its runs; `proved` is None where no control was run."""
+    """An experiment with its runs."""
 
     name: str
     title: str
     hypothesis: str
-    breaks: str
     verdict: str
-    proved: bool | None
     placebo: str | None
     spread: str
     rows: list[Row] = field(default_factory=list)
+    objectives: list[str] = field(default_factory=list)
+    sabotages: list[Sabotage] = field(default_factory=list)
 
 
 def build(session_folder: Path, secrets: Iterable[str] = ()) -> Path:
@@ -55,7 +57,16 @@ def build(session_folder: Path, secrets: Iterable[str] = ()) -> Path:
     """
     secrets = tuple(secrets)
     drills = _drills(session_folder, secrets)
-    context = {"drills": drills, "sentence": _sentence(drills), "verdict": str(_overall(drills))}
+    context = {
+        "drills": drills,
+        "sentence": _sentence(drills),
+        "verdict": str(_overall(drills)),
+        "matrix": matrix(
+            [s for drill in drills for s in drill.sabotages],
+            [o for drill in drills for o in drill.objectives],
+        ),
+        "cell_signs": SIGNS,
+    }
     for name in ("summary.md", "index.html"):
         page = environment().get_template(f"{name}.j2").render(context)
         written = write(session_folder / name, redact_page(page, secrets))
@@ -69,6 +80,8 @@ def _drills(session: Path, secrets: tuple[str, ...]) -> list[Drill]:
         if any(p.is_symlink() for p in (file, *file.parents) if p != session and session in p.parents):
             continue
         run = read_judged(file.parent, secrets)
+        if run["superseded"]:
+            continue
         grouped.setdefault(run["experiment"]["name"], []).append((file.parent, run))
     return [_drill(session, name, runs) for name, runs in grouped.items()]
 
@@ -78,18 +91,17 @@ def _drill(session: Path, name: str, runs: list[tuple[Path, dict[str, Any]]]) ->
     runs = sorted(runs, key=lambda r: (order.get(r[1]["role"], 3), r[1]["trial"], str(r[1]["started"])))
     by_role = {role: [run for _, run in runs if run["role"] == role] for role in order}
     first = (by_role["drill"] or [runs[0][1]])[0]
-    breaks = first["experiment"]["control"]["breaks"]
     controls, placebos = by_role["control"], by_role["placebo"]
     return Drill(
         name,
         title(first),
         first["experiment"]["hypothesis"],
-        breaks,
         str(worst(_verdict(r) for r in by_role["drill"]) if by_role["drill"] else Verdict.UNKNOWN),
-        all(_broke(r, breaks) for r in controls) if controls else None,
         str(worst(map(_verdict, placebos))) if placebos else None,
         spread(by_role["drill"]),
-        [_row(session, folder, run, breaks) for folder, run in runs],
+        [_row(session, folder, run) for folder, run in runs],
+        list(first["experiment"]["objectives"]),
+        [_sabotage(r) for r in controls],
     )
 
 
@@ -117,22 +129,18 @@ def spread(runs: list[dict[str, Any]]) -> str:
     )
 
 
-def _row(session: Path, folder: Path, run: Mapping[str, Any], breaks: str) -> Row:
+def _row(session: Path, folder: Path, run: Mapping[str, Any]) -> Row:
     measure = run.get("measure") or {}
     rto, rpo = measure.get("rto") or {}, measure.get("rpo") or {}
-    verdict = str(_verdict(run))
-    broke = _broke(run, breaks)
     control = run["role"] == "control"
     return Row(
-        run["role"],
-        run["trial"],
-        verdict,
+        f"control {run['control']['variant']}" if control else _NAMES[run["role"]].format(run["trial"]),
+        run["proof"],
         quote((folder.relative_to(session) / "report.html").as_posix()),
         bounds(rto.get("lo_s"), rto.get("hi_s"), bool(rto.get("censored"))),
         count(rpo.get("lost")),
         share((measure.get("availability") or {}).get("during")),
-        (f"{breaks} broke" if broke else f"{breaks} not caught") if control else verdict,
-        broke if control else verdict == "pass",
+        _CONTROL[run["proof"]].format(run["control"]["breaks"]) if control else run["verdict"],
     )
 
 
@@ -143,14 +151,21 @@ def _verdict(run: Mapping[str, Any]) -> Verdict:
         return Verdict.UNKNOWN
 
 
-def _broke(run: Mapping[str, Any], breaks: str) -> bool:
-    return any(f["objective"] == breaks and f["verdict"] == "fail" for f in run.get("findings") or ())
+def _sabotage(run: Mapping[str, Any]) -> Sabotage:
+    return Sabotage(
+        str(run["experiment"]["name"]),
+        str(run["control"]["variant"]),
+        str(run["control"]["breaks"]),
+        tuple(run["experiment"]["objectives"]),
+        tuple(f["objective"] for f in run.get("findings") or () if f["verdict"] == "fail"),
+        Verdict(run["proof"]),
+    )
 
 
 def _overall(drills: list[Drill]) -> Verdict:
     """The worst of all drills; a control that caught nothing or a failing placebo counts as it must."""
     verdicts = [Verdict(d.verdict) for d in drills]
-    verdicts += [Verdict.FAIL for d in drills if d.proved is False]
+    verdicts += [s.proof for d in drills for s in d.sabotages]
     verdicts += [Verdict(d.placebo) for d in drills if d.placebo]
     return worst(verdicts) if drills else Verdict.UNKNOWN
 
@@ -159,16 +174,16 @@ def _sentence(drills: list[Drill]) -> str:
     if not drills:
         return "No run was found here."
     passed = sum(d.verdict == "pass" for d in drills)
-    controls = [d for d in drills if d.proved is not None]
+    sabotages = [s for d in drills for s in d.sabotages]
     placebos = [d for d in drills if d.placebo is not None]
     told = [f"{passed} of {plural(len(drills), 'hypothesis', 'hypotheses')} held"]
-    if controls:
-        caught = sum(bool(d.proved) for d in controls)
-        told.append(f"{caught} of {plural(len(controls), 'negative control')} caught the sabotage")
+    if sabotages:
+        caught = sum(s.proof is Verdict.PASS for s in sabotages)
+        told.append(f"{caught} of {plural(len(sabotages), 'negative control')} caught the sabotage")
     if placebos:
         quiet = sum(d.placebo == "pass" for d in placebos)
         told.append(f"{quiet} of {plural(len(placebos), 'placebo')} stayed quiet")
-    missing = len(drills) - len(controls)
+    missing = sum(not d.sabotages for d in drills)
     if missing:
         proves = "proves" if missing == 1 else "prove"
         told.append(f"{plural(missing, 'drill')} without a control {proves} little")

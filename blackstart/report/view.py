@@ -82,8 +82,8 @@ def view(data: RunFolder) -> dict[str, Any]:
         "instances": run["stack"]["instances"],
         "configuration": as_json(run["configuration"]),
         "logs": data.logs,
-        "control": _related(run, "control"),
-        "placebo": _related(run, "placebo"),
+        "controls": _controls(run),
+        "placebo": _linked((run["related"] or {}).get("placebo")),
         "limits": _limits(data),
         "degradations": samples.degradations.most_common(),
         "schedule": as_json(run["schedule"]) if run["schedule"] else "",
@@ -92,8 +92,9 @@ def view(data: RunFolder) -> dict[str, Any]:
 
 
 def title(run: Mapping[str, Any]) -> str:
-    """`test_primary_crash[x]` as `Primary crash`."""
-    name = str(run["experiment"]["name"]).split("::")[-1].removeprefix("test_").replace("_", " ").strip()
+    """`postgres.primary_crash` as `Postgres: primary crash`."""
+    name = str(run["experiment"]["name"]).split("::")[-1].removeprefix("test_")
+    name = name.replace(".", ": ").replace("_", " ").strip()
     return name[:1].upper() + name[1:] or "Drill"
 
 
@@ -122,15 +123,20 @@ def safe_href(path: Any) -> str | None:
     return path if parts.scheme in ("", "https") and not path.startswith("//") else None
 
 
-def _related(run: Mapping[str, Any], which: str) -> dict[str, Any] | None:
-    """The control or placebo of a drill, with a link to its report; None if it was not run."""
-    told = (run["related"] or {}).get(which)
+def _controls(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The controls of a drill: variant, what must break, and what came of it (None if it was not run)."""
+    ran = {told["variant"]: told for told in (run["related"] or {}).get("controls", ())}
+    return [{**each, "ran": _linked(ran.get(each["variant"]))} for each in run["experiment"]["controls"]]
+
+
+def _linked(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What a control or placebo showed, with a link to its report."""
     if not told:
         return None
     path = told.get("path")
     if isinstance(path, str) and not path.endswith(".html"):
         path = f"{path.rstrip('/')}/report.html"
-    return {"proved": False, "verdict": "unknown", "broke": [], **told, "href": safe_href(path)}
+    return {"proof": "unknown", "verdict": "unknown", "broke": [], **told, "href": safe_href(path)}
 
 
 def as_json(data: Any) -> str:

@@ -211,7 +211,7 @@ def test_the_command_rebuilds_a_session(tmp_path: Path) -> None:
     hrefs = [a["href"] for a in shown.of("a")]
     assert hrefs == ["drill-1/report.html", "control-1/report.html", "placebo-1/report.html"]
     assert all((tmp_path / str(href)).is_file() for href in hrefs)
-    assert "[drill 1](<drill-1/report.html>)" in (tmp_path / "summary.md").read_text()
+    assert "[trial 1](<drill-1/report.html>)" in (tmp_path / "summary.md").read_text()
 
 
 def test_trials_give_a_distribution_and_what_their_maximum_bounds() -> None:
