@@ -29,10 +29,13 @@ install() {
     apt-get update -qq
     apt_updated=yes
   fi
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" > /tmp/blackstart-apt.log 2>&1 || {
-    tail -n 20 /tmp/blackstart-apt.log >&2
-    die "apt-get install $* failed"
+  local log
+  log=$(mktemp) # a fixed name in /tmp could be anybody's link, and this runs as root
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" > "$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    die "apt-get install $* failed; all of what it said is in $log"
   }
+  rm -f "$log"
 }
 
 # --- Python --------------------------------------------------------------------------------------------

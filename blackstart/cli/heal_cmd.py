@@ -20,12 +20,23 @@ LEFT = 1
 def heal_command(run_id: str | None, everything: bool, yes: bool) -> None:
     """Undo the faults that dead runs left in force (yours, or RUN_ID alone).
 
-    A live run is never touched; a stack that was to be kept stays. Exit 1 if something is left.
+    A live run of yours is never touched; a stack that was to be kept stays. Asks before it touches a run
+    that left no journal here: it may be live. Exit 1 if something is left.
     """
     from blackstart.injection.heal import heal
+    from blackstart.injection.state import state_dir
 
-    if everything and not yes:
-        click.confirm("Heal every run on this engine, also those of other users?", abort=True)
+    if everything:
+        which = "Every run on this engine that left no journal here"
+    else:
+        which = f"Run {run_id}, which left no journal here,"
+    foreign = everything or (run_id is not None and not state_dir(run_id).exists())
+    if foreign and not yes:
+        click.confirm(
+            f"{which} may be live, a drill of another user say: healing takes its faults away. "
+            "Heal all the same?",
+            abort=True,
+        )
     report = heal(run_id, all=everything)
     for line in report.lines:
         click.echo(line)
@@ -52,23 +63,23 @@ def down_command(run_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
 
     platform = DockerPlatform(connect())
     present = platform.runs()
-    live = {run for run in present if RunLock(run).held_elsewhere()}
     if run_ids:
         chosen = list(run_ids)
-        for run in chosen:
-            state_dir(run)  # ConfigError for what is no run id
     elif everything:
         chosen = present
     else:
         chosen = [run for run in runs() if not RunLock(run).held_elsewhere()]
+    live = {run for run in chosen if RunLock(run).held_elsewhere()}  # ConfigError for what is no run id
     if everything and present and not yes:
         click.confirm(f"Remove every run on this engine ({', '.join(present)})?", abort=True)
     elif (taken := [run for run in chosen if run in live]) and not yes:
         click.confirm(f"{', '.join(taken)} is in use by a live process. Remove it all the same?", abort=True)
     left = False
     for run in chosen:
-        left |= not _remove(run, platform)
-        if run not in live:
+        removed = _remove(run, platform)
+        left |= not removed
+        # Where something is left, so is what tells how to undo it.
+        if removed and run not in live:
             shutil.rmtree(state_dir(run), ignore_errors=True)
     if not chosen:
         click.echo("nothing to remove")
@@ -79,10 +90,21 @@ def down_command(run_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
 
 
 def _remove(run: str, platform: Any) -> bool:
+    """Whether nothing of the run is left on its engine."""
+    from blackstart.injection.heal import of_another_engine
+    from blackstart.platforms.capabilities import is_left
+
     try:
-        removed = platform.remove_run(run)
+        if elsewhere := of_another_engine(run, platform):
+            click.echo(f"run {run}: {elsewhere}", err=True)
+            return False
+        found = platform.remove_run(run)
     except HarnessError as error:
         click.echo(f"run {run}: {error}", err=True)
         return False
-    click.echo(f"run {run}: " + (f"removed {len(removed)}" if removed else "nothing was left"))
+    kept = [name for name in found if is_left(name)]
+    removed = len(found) - len(kept)
+    click.echo(f"run {run}: " + (f"removed {removed}" if removed else "nothing was left"))
+    for name in kept:
+        click.echo(f"run {run}: {name}")
     return True

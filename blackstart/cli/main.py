@@ -12,7 +12,6 @@ from blackstart.model.errors import BlackstartError
 #: Anything that prevents a verdict, and a usage error.
 NO_VERDICT = 3
 
-
 #: Where each command lives; loaded on use, since some need Docker and others are timed.
 COMMANDS = {
     "check": "measure_cmd",

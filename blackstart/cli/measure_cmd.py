@@ -10,14 +10,12 @@ from typing import Any
 
 import click
 
+from blackstart.cli.main import NO_VERDICT
 from blackstart.history.reader import read_history
 from blackstart.measure.check import check_history
 from blackstart.measure.run import evaluate
 from blackstart.model.errors import HarnessError
 from blackstart.model.verdict import Verdict
-
-#: No verdict: unusable files, or wrong usage.
-NO_VERDICT = 3
 
 
 class WrongUsage(click.UsageError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from blackstart.cli.main import NO_VERDICT
 from blackstart.model.errors import EvidenceError
 from blackstart.report import build, summary
 
@@ -36,6 +37,6 @@ def report_command(folder: Path, secrets: tuple[str, ...]) -> None:
             written.append(summary.build(folder, secrets))
     except EvidenceError as error:
         click.echo(str(error), err=True)
-        sys.exit(3)
+        sys.exit(NO_VERDICT)
     for path in written:
         click.echo(str(path))

@@ -12,10 +12,7 @@ from blackstart.faults.base import Fault, Platform, Site, Undo
 from blackstart.model.errors import ConfigError, HarnessError, InjectionError, PlatformError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Edge, Stack
-from blackstart.toxiproxy.client import EdgeProxy, ToxiproxyClient
-
-#: Where a sidecar's Toxiproxy listens for its API, inside the pod.
-API_PORT = 8474
+from blackstart.toxiproxy.client import PROXY_API_PORT, EdgeProxy, ToxiproxyClient
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ class EdgeFault(Fault):
 
 def client_of(edge: Mapping[str, Any], platform: Platform) -> ToxiproxyClient:
     """The Toxiproxy of a recorded edge, at the port where its sidecar publishes it now."""
-    port = platform.bindings(edge["sidecar"]).get(API_PORT)
+    port = platform.bindings(edge["sidecar"]).get(PROXY_API_PORT)
     return ToxiproxyClient(f"http://127.0.0.1:{port}" if port else edge["api"])
 
 

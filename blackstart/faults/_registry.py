@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from blackstart.faults.base import Fault
 from blackstart.model.errors import ConfigError
 
 F = TypeVar("F", bound=Fault)
+P = ParamSpec("P")
 
 #: Every known fault by its kind.
 REGISTRY: dict[str, type[Fault]] = {}
@@ -20,6 +23,25 @@ def register(cls: type[F]) -> type[F]:
     if REGISTRY.setdefault(cls.kind, cls) is not cls:
         raise ConfigError(f"two faults are called {cls.kind!r}")
     return cls
+
+
+def constructor(make: Callable[P, F]) -> Callable[P, F]:
+    """Function decorator: a wrong parameter is answered with ConfigError that names the valid ones."""
+    own = inspect.signature(make).parameters.values()
+    known = [p.name for p in own if p.kind is not p.VAR_KEYWORD]
+    known += [f.name for f in fields(Fault)]  # what all faults take, as **options
+
+    @wraps(make)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> F:
+        if unknown := [name for name in kwargs if name not in known]:
+            wrong = ", ".join(map(repr, unknown))
+            raise ConfigError(f"{make.__name__}() has no parameter {wrong}; it has: {', '.join(known)}")
+        try:
+            return make(*args, **kwargs)
+        except TypeError as error:
+            raise ConfigError(f"{error}; parameters of {make.__name__}(): {', '.join(known)}") from None
+
+    return checked
 
 
 def fault_type(kind: str) -> type[Fault]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from blackstart.faults._edges import EdgeFault, proxies
-from blackstart.faults._registry import register
+from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Site, Undo
 from blackstart.model.durations import Duration
-from blackstart.model.errors import BiteError
+from blackstart.model.errors import BiteError, PlatformError
 from blackstart.toxiproxy.client import EdgeProxy
+
+# Connects as the service would, to each host and port in turn, and says what became of the connection.
+_PROBE = r"""
+export LC_ALL=C
+while [ $# -gt 0 ]; do
+  (
+    exec 3<>"/dev/tcp/$1/$2" || exit
+    IFS= read -r -t 1 -n 1 -u 3 _
+    if [ $? = 1 ]; then echo closed at once; else echo open; fi
+  ) 2>&1 | tail -n 1
+  shift 2
+done
+"""
 
 
 @register
@@ -19,6 +33,7 @@ class EdgeDown(EdgeFault):
     """Disable the proxies of the edges from `target` to `upstream`."""
 
     kind: ClassVar[str] = "edge_down"
+    capabilities: ClassVar[tuple[str, ...]] = ("exec",)
 
     def inject(self, site: Site, undo: Undo) -> None:
         """See Fault.inject."""
@@ -26,11 +41,31 @@ class EdgeDown(EdgeFault):
             proxy.disable()
 
     def bite(self, site: Site, undo: Undo) -> str:
-        """Every proxy reads back disabled."""
+        """Every proxy reads back disabled, and a connection through it is refused or closed at once."""
         seen = proxies(site, undo)
         if up := [edge["edge"] for edge, proxy in seen if proxy.enabled]:
             raise BiteError(f"still up: {', '.join(up)}")
-        return f"proxies disabled: {', '.join(edge['edge'] for edge, _ in seen)}"
+        edges = undo.data["edges"]
+        felt = [line for sidecar in undo.targets for line in self._felt(site, sidecar, edges)]
+        return f"proxies disabled: {', '.join(edge['edge'] for edge, _ in seen)}; {', '.join(felt)}"
+
+    def _felt(self, site: Site, sidecar: str, edges: Sequence[Mapping[str, Any]]) -> list[str]:
+        """What became of a connection on each edge of `sidecar`; BiteError if one stays open."""
+        own = [edge for edge in edges if edge["sidecar"] == sidecar]
+        places = [part for edge in own for part in edge["proxy"]["listen"].rsplit(":", 1)]
+        result = site.platform.exec(sidecar, ["bash", "-c", _PROBE, "probe", *places], timeout=5 + len(own))
+        lines = result.output.splitlines()
+        if result.code != 0 or len(lines) != len(own):
+            raise PlatformError(f"{sidecar}: cannot try its edges: {result.output.strip()[-300:]}")
+        felt = []
+        for edge, line in zip(own, lines, strict=True):
+            if line == "closed at once":
+                felt.append(f"{edge['edge']} closed at once")
+            elif line.endswith("Connection refused"):
+                felt.append(f"{edge['edge']} refused")
+            else:
+                raise BiteError(f"{edge['edge']}: a connection is not refused: {line}")
+        return felt
 
     @classmethod
     def restore(cls, proxy: EdgeProxy, undo: Undo) -> None:
@@ -44,6 +79,7 @@ class EdgeDown(EdgeFault):
         return None if proxy.enabled else "is still down"
 
 
+@constructor
 def edge_down(target: str, upstream: str, port: int | None = None, **options: Duration) -> EdgeDown:
     """Cut the edges from `target` to `upstream`: `edge_down("app-1", "redis.primary")`."""
     return EdgeDown(target, upstream, port, **options)

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
-from blackstart.faults._registry import register
+from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Platform, Site, Undo
 from blackstart.model.durations import Duration
 from blackstart.model.errors import BiteError, InjectionError
@@ -62,6 +62,7 @@ class Freeze(Fault):
         return f"still paused: {', '.join(frozen)}" if frozen else None
 
 
+@constructor
 def freeze(target: str, **options: Duration) -> Freeze:
     """Freeze `target` (`freeze("redis.primary")`)."""
     return Freeze(target, **options)

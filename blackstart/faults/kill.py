@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
-from blackstart.faults._registry import register
+from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Platform, Site, Undo
 from blackstart.model.durations import Duration
 from blackstart.model.errors import BiteError, InjectionError
@@ -107,6 +107,7 @@ class Kill(Fault):
         cls.undo(undo, platform)
 
 
+@constructor
 def kill(target: str, process: str | None = None, **options: Duration) -> Kill:
     """Kill the processes named `process` of `target`, or its whole container: `kill("app-1")`."""
     return Kill(target, process, **options)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import requests
 
-from blackstart.faults._registry import register
+from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Platform, Site, Undo
 from blackstart.model.durations import Duration
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
@@ -111,6 +111,7 @@ def _request(method: str, url: str, timeout_s: float, json: Any = None) -> reque
         return session.request(method, url, json=json, timeout=timeout_s)
 
 
+@constructor
 def switchover(target: str = "postgres", port: str = "patroni", **options: Duration) -> Switchover:
     """Hand the primary of `target` over to a standby, through the leader's Patroni on its port `port`."""
     return Switchover(target, port, **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
 from blackstart.injection.undoing import undo_fully
 from blackstart.model.errors import HarnessError, LockHeld, PlatformError
-from blackstart.toxiproxy.client import ToxiproxyClient
+from blackstart.platforms import engine
+from blackstart.platforms.capabilities import is_left
+from blackstart.toxiproxy.client import PROXY_API_PORT, ToxiproxyClient
 
 #: Seconds to undo each fault; a process that nobody restarts takes its grace and a restart.
 LIMIT_S = 60.0
@@ -48,7 +52,8 @@ class HealReport:
 def heal(run_id: str | None = None, all: bool = False, platform: Any = None) -> HealReport:
     """Heal the dead runs of this user, or only `run_id`; with `all` also runs that left no journal here.
 
-    A live run is never touched: naming one raises LockHeld. A stack that was to be kept stays.
+    A live run of this user is never touched: naming one raises LockHeld. One that left no journal here may
+    be live elsewhere: ask first. A stack that was to be kept stays; a run of another engine is left as it is.
     The engine (default: the local one) is asked only if there is something to heal. Raises PlatformError.
     """
     healed = []
@@ -76,21 +81,31 @@ def undo_entries(
     *,
     by: str,
     limit_s: float,
+    late_s: float = 0.0,
 ) -> tuple[list[str], list[str]]:
-    """Undo all `entries` at once and close them; (what was undone, what was not and what to do)."""
+    """Undo all `entries` at once and close them; (what was undone, what was not and what to do).
+
+    With `late_s` each is undone once more so many seconds later, should what a dead process asked of the
+    engine have struck only then.
+    """
     if not entries:
         return [], []
 
     def undo(entry: Entry) -> tuple[bool, str]:
         what = f"{entry.undo.kind} of {', '.join(entry.undo.targets)}"
-        if entry.boot_id != boot_id():
-            journal.close(entry.id, by="reboot")
-            return True, f"gone since the machine was started anew: {what}"
+        deadline = time.monotonic() + limit_s
         try:
+            if entry.boot_id != boot_id() and engine.local():
+                journal.close(entry.id, by="reboot")
+                return True, f"gone since the machine was started anew: {what}"
             if not platform.list(entry.undo.run_id):
                 journal.close(entry.id, by="removal")
                 return True, f"gone with its containers: {what}"
             undo_fully(entry.undo, platform, limit_s, min(limit_s * 0.75, 20.0))
+            if late_s:
+                threading.Event().wait(late_s)
+                rest_s = max(0.5, deadline - time.monotonic())
+                undo_fully(entry.undo, platform, rest_s, rest_s * 0.75)
         except Exception as error:  # noqa: BLE001 - one bad record must not keep the other faults in force
             return False, str(error) or repr(error)
         journal.close(entry.id, by=by)
@@ -101,7 +116,23 @@ def undo_entries(
     return [t for ok, t in results if ok], [t for ok, t in results if not ok]
 
 
+def of_another_engine(run_id: str, platform: Any) -> str | None:
+    """Which engine the run is on if not on `platform`'s, in words; None if on this one, or if unknown.
+
+    To this engine such a run looks as if all of it were gone, while its faults are in force over there.
+    """
+    record = RunRecord.read(run_id)
+    if record is None or not record.engine or record.engine == (here := platform.engine_id()):
+        return None
+    return (
+        f"left as it is: it belongs to the Docker engine {record.engine}, and this is {here}; "
+        f"set DOCKER_HOST to that one (or, if it is no more, delete {state_dir(run_id)})"
+    )
+
+
 def _heal_own(run_id: str, platform: Any) -> Healed:
+    if elsewhere := of_another_engine(run_id, platform):
+        return Healed(run_id, failed=(elsewhere,))
     journal = Journal(run_id)
     done, failed = undo_entries(journal.in_force(), journal, platform, by="heal", limit_s=LIMIT_S)
     record = RunRecord.read(run_id)
@@ -109,7 +140,9 @@ def _heal_own(run_id: str, platform: Any) -> Healed:
         failed = []  # what could not be undone goes with its containers
         try:
             if removed := platform.remove_run(run_id):
-                done.append(f"removed what it left: {len(removed)} containers, networks and volumes")
+                kept = [name for name in removed if is_left(name)]
+                count = len(removed) - len(kept)
+                done += [f"removed what it left: {count} containers, networks and volumes", *kept]
         except PlatformError as error:
             failed.append(f"not removed: {error}; by hand: blackstart down {run_id}")
     if not failed and not platform.list(run_id):
@@ -123,7 +156,7 @@ def _needs(run_id: str) -> bool:
 
 
 def _heal_foreign(run_id: str, platform: Any) -> Healed:
-    """Without a journal: let frozen containers go on, start those that are down, reset every proxy."""
+    """Without a journal: let frozen containers go on, start services that are down, reset every proxy."""
     done, failed = [], []
     containers = platform.list(run_id)
     for container in _sidecars_first(containers):
@@ -131,20 +164,26 @@ def _heal_foreign(run_id: str, platform: Any) -> Healed:
             if platform.is_paused(container.name):
                 platform.unpause(container.name)
                 done.append(f"let go on: {container.name}")
-            if not platform.is_running(container.name):
+            running = platform.is_running(container.name)
+            if running and container.part == "sidecar":
+                done += _reset(container.name, platform)
+            elif not running and container.part == "sidecar":
+                # Its edges were in its memory, and nothing here tells which they were: a start would only
+                # make it look well.
+                failed.append(f"{container.name}: edges lost: take the run down (blackstart down {run_id})")
+            elif not running:
                 platform.start(container.name)
                 done.append(f"started: {container.name}")
-            elif container.part == "sidecar":
-                done += _reset(container.name, platform)
         except HarnessError as error:
             failed.append(f"{container.name}: {error}")
     return Healed(run_id, tuple(done), tuple(failed))
 
 
 def _reset(sidecar: str, platform: Any) -> list[str]:
-    from blackstart.faults._edges import API_PORT
-
-    client = ToxiproxyClient(f"http://127.0.0.1:{platform.bindings(sidecar)[API_PORT]}")
+    port = platform.bindings(sidecar).get(PROXY_API_PORT)
+    if port is None:
+        raise PlatformError("publishes no Toxiproxy")
+    client = ToxiproxyClient(f"http://127.0.0.1:{port}")
     if all(p.enabled and not p.toxics() for p in client.proxies().values()):
         return []
     client.reset()
@@ -157,9 +196,8 @@ def _sidecars_first(containers: Iterable[Any]) -> list[Any]:
 
 def _local() -> Any:
     from blackstart.platforms.docker import DockerPlatform
-    from blackstart.platforms.engine import connect
 
-    return DockerPlatform(connect(timeout_s=20))
+    return DockerPlatform(engine.connect(timeout_s=20))
 
 
 class _Nobody:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from blackstart.injection.state import RunRecord
 from blackstart.injection.undoing import undo_fully
 from blackstart.injection.watchdog import watched
 from blackstart.model.durations import human, seconds
-from blackstart.model.errors import BiteError, InjectionError, UndoError
+from blackstart.model.errors import BiteError, HarnessError, InjectionError, UndoError
 from blackstart.platforms.capabilities import require
 from blackstart.platforms.waiting import wait_for
 
@@ -39,6 +40,7 @@ class Injection:
         self.expired = False
         self.given_up = False
         self._undo, self._undone = undo, False
+        # Held from the injection to its bite too, lest an undo finds nothing yet and is then overtaken.
         self._lock = threading.RLock()
 
     @property
@@ -95,26 +97,17 @@ class Injector:
         timer = threading.Timer(seconds(fault.max_duration), self._expire, (injection,))
         timer.daemon = True
         self._injections.append(injection)
-        try:
-            self._events(source, "begin", fault=fault.to_dict(), targets=list(plan.targets))
-            timer.start()
-            fault.inject(self.running, plan)
-            injection.bite = wait_for(
-                f"the bite of {fault.kind}",
-                lambda: fault.bite(self.running, plan),
-                limit=fault.bite_limit,
-                every=0.05,
-                error=BiteError,
-            )
-            self._events(
-                "injection", "bite", fault=fault.to_dict(), targets=list(plan.targets), bite=injection.bite
-            )
-        except BaseException as error:
+        with injection._lock:
             try:
-                injection.undo()
-            except UndoError as worse:
-                raise worse from error
-            raise
+                self._events(source, "begin", fault=fault.to_dict(), targets=list(plan.targets))
+                timer.start()
+                self._strike(injection)
+            except BaseException as error:
+                try:
+                    injection.undo()
+                except UndoError as worse:
+                    raise worse from error
+                raise
         return injection
 
     @property
@@ -123,23 +116,40 @@ class Injector:
         return [each for each in self._injections if each.in_force]
 
     def undo_all(self) -> None:
-        """Undo what is in force, newest first, each even if another fails; UndoError names those that did."""
-        failed = []
+        """Undo what is in force, newest first, each even if another fails, in whatever way.
+
+        Raises what one raised, UndoError that names all if there are several.
+        """
+        failed: list[Exception] = []
         for injection in reversed(self._injections):
             try:
                 injection.undo()
-            except UndoError as error:
+            except Exception as error:  # noqa: BLE001 - every older fault must still be undone; raised below
                 failed.append(error)
         if len(failed) == 1:
             raise failed[0]
         if failed:
-            raise UndoError("\n".join(map(str, failed)))
+            raise UndoError("\n".join(map(str, failed))) from ExceptionGroup("undoing failed", failed)
 
     def __enter__(self) -> Injector:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.undo_all()
+
+    def _strike(self, injection: Injection) -> None:
+        fault, plan = injection.fault, injection.plan
+        fault.inject(self.running, plan)
+        injection.bite = wait_for(
+            f"the bite of {fault.kind}",
+            lambda: fault.bite(self.running, plan),
+            limit=fault.bite_limit,
+            every=0.05,
+            error=BiteError,
+        )
+        self._events(
+            "injection", "bite", fault=fault.to_dict(), targets=list(plan.targets), bite=injection.bite
+        )
 
     def _undo(self, injection: Injection, entry: str, source: str) -> None:
         fields = {"fault": injection.fault.to_dict(), "targets": list(injection.plan.targets)}
@@ -155,7 +165,7 @@ class Injector:
                 raise
         except UndoError as error:
             injection.given_up = True
-            self._events("injection", "not-undone", **fields, error=str(error))
+            self._note("not-undone", **fields, error=str(error))
             raise
         self._ended(injection, entry, source, fields)
 
@@ -165,14 +175,22 @@ class Injector:
         self._events(source, "end", **fields, bite=injection.bite, expired=injection.expired)
 
     def _expire(self, injection: Injection) -> None:
-        """The maximum duration is over; a failure here is met again by `undo_all`, and by the watchdog."""
+        """The maximum duration is over; a failure here is met again by `undo_all`, and by the watchdog.
+
+        The watchdog also undoes a fault whose injection hangs, for which this one waits.
+        """
         injection.expired = True
-        limit = human(seconds(injection.fault.max_duration))
-        self._events("injection", "expired", fault=injection.fault.to_dict(), limit=limit)
+        fault, limit = injection.fault.to_dict(), human(seconds(injection.fault.max_duration))
+        self._note("expired", fault=fault, limit=limit)
         try:
             injection.undo()
-        except UndoError as error:
-            self._events("injection", "expired", fault=injection.fault.to_dict(), error=str(error))
+        except (HarnessError, OSError) as error:
+            self._note("expired", fault=fault, error=str(error))
+
+    def _note(self, event: str, **fields: Any) -> None:
+        """Write an event if that can be: a full disk must neither keep a fault in force nor hide it."""
+        with contextlib.suppress(HarnessError, OSError):
+            self._events("injection", event, **fields)
 
     def _refuse_foreign(self, plan: Undo) -> None:
         ours = {c.name for c in self.running.platform.list(self.running.run_id)}

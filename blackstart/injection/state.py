@@ -46,12 +46,16 @@ def runs() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is known of a run: whose it is, and whether its stack is to go with it."""
+    """What is known of a run: whose it is, whether its stack is to go with it, and where that runs.
+
+    `engine` is the id of the container engine, empty where it was not told.
+    """
 
     run_id: str
     pid: int
     boot_id: str
     remove_stack: bool
+    engine: str = ""
 
     def write(self) -> None:
         """Keep the record, replacing an earlier one whole."""

@@ -7,6 +7,7 @@ death by the end of a pipe, which the kernel closes however that process died.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import select
 import shutil
@@ -21,12 +22,15 @@ from blackstart.injection.journal import Journal
 from blackstart.injection.lock import FileLock, RunLock
 from blackstart.injection.state import RunRecord, boot_id, state_dir
 from blackstart.model.errors import HarnessError, LockHeld, PlatformError
+from blackstart.platforms.capabilities import is_left
 
 #: Seconds until the process must be ready, and that it may take to clean up.
 READY_S = 30.0
 CLEAN_S = 30.0
 #: After the death of the test process every fault is undone within 5 s: two tries of this many seconds.
 UNDO_S = 4.0
+#: A request that the test process sent just before its death may act on the engine so much later.
+LATE_S = 0.5
 #: The test process undoes a fault at its maximum duration; this much later the watchdog does.
 OVERDUE_S = 10.0
 
@@ -47,16 +51,17 @@ class Watchdog:
         self._process, self._lock = process, lock
 
     @classmethod
-    def start(cls, run_id: str, remove_stack: bool) -> Watchdog:
+    def start(cls, run_id: str, remove_stack: bool, engine: str = "") -> Watchdog:
         """Start watching this process on behalf of `run_id`; returns once the watchdog is ready.
 
-        `remove_stack` says whether the run's containers, networks and volumes are to go with it.
+        `remove_stack` says whether the run's containers, networks and volumes are to go with it; `engine` is
+        the id of the engine they are on (`DockerPlatform.engine_id`): none other can heal the run later.
         Raises LockHeld if the run is alive elsewhere, PlatformError with the log if it does not get ready.
         """
         lock = RunLock(run_id)
         state_dir(run_id, create=True)
         lock.acquire()
-        RunRecord(run_id, os.getpid(), boot_id(), remove_stack).write()
+        RunRecord(run_id, os.getpid(), boot_id(), remove_stack, engine).write()
         log = _log(run_id)
         with log.open("ab") as out:
             process = subprocess.Popen(
@@ -79,6 +84,13 @@ class Watchdog:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    def keep_stack(self) -> None:
+        """From now on the run's containers stay when it ends, however it does; its faults do not."""
+        self.remove_stack = False
+        record = RunRecord.read(self.run_id)
+        if record is not None:
+            dataclasses.replace(record, remove_stack=False).write()
 
     def done(self) -> None:
         """Say that this run is over. The watchdog looks itself, and undoes or removes what is left.
@@ -173,7 +185,9 @@ def clean_up(run_id: str, platform: Any, deadline: float) -> bool:
     from blackstart.injection.heal import undo_entries
 
     journal = Journal(run_id)
-    undone, failed = undo_entries(journal.in_force(), journal, platform, by="watchdog", limit_s=UNDO_S)
+    undone, failed = undo_entries(
+        journal.in_force(), journal, platform, by="watchdog", limit_s=UNDO_S, late_s=LATE_S
+    )
     _say(*undone, *failed)
     record = RunRecord.read(run_id)
     if record is None or not record.remove_stack:
@@ -181,8 +195,9 @@ def clean_up(run_id: str, platform: Any, deadline: float) -> bool:
     clean, tick, said = 0, 0.5, ""
     while clean < 2:
         try:
-            left = bool(platform.remove_run(run_id))
-            clean = 0 if left else clean + 1
+            # What the engine cannot let go of will not go however often it is tried.
+            found = [name for name in platform.remove_run(run_id) if not is_left(name)]
+            clean = 0 if found else clean + 1
         except HarnessError as error:
             clean = 0
             if str(error) != said:

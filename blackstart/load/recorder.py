@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from blackstart.history.writer import history_header
 from blackstart.load.outcome import Outcome
 from blackstart.model.errors import LoadError
 
@@ -31,8 +32,7 @@ class Recorder:
         except OSError as error:
             raise LoadError(f"cannot write the history {path}: {error.strerror}") from error
         wall = datetime.datetime.now(datetime.UTC) - datetime.timedelta(microseconds=self.now() / 1000)
-        header = {"blackstart": 1, "clock": "monotonic_ns", "start_ns": start_ns, "wall": wall.isoformat()}
-        self._write(header)
+        self._write(history_header(start_ns, wall))
 
     def now(self) -> int:
         """ns since `start_ns`."""
@@ -73,11 +73,10 @@ class Recorder:
         if final:
             line["final"] = True
         self._index += 1
-        self._write(line)
+        self._write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         return at
 
-    def _write(self, line: dict[str, Any]) -> None:
-        data = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    def _write(self, data: bytes) -> None:
         try:
             while data:
                 data = data[os.write(self._file, data) :]

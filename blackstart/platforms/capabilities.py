@@ -12,6 +12,18 @@ from blackstart.model.errors import CapabilityMissing
 #: Seconds since the epoch, or a time with its zone.
 Moment = float | datetime
 
+_LEFT = " (left: the engine counts endpoints that are not there; restarting it removes them)"
+
+
+def left(name: str) -> str:
+    """How a removal names what the engine cannot let go of."""
+    return name + _LEFT
+
+
+def is_left(name: str) -> bool:
+    """Whether a removal names this as left rather than removed."""
+    return name.endswith(_LEFT)
+
 
 @dataclass(frozen=True)
 class ExecResult:

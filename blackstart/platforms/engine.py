@@ -51,6 +51,11 @@ def endpoint() -> str:
     return f"unix://{found}"
 
 
+def local() -> bool:
+    """Whether the engine is sure to be on this machine: it then goes down whenever the machine does."""
+    return urlsplit(endpoint()).scheme in ("unix", "npipe")
+
+
 def _refuse_remote(address: str) -> None:
     parts = urlsplit(address)
     if parts.scheme in ("unix", "npipe") or os.environ.get(ALLOW_REMOTE) == "1":

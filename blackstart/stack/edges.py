@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from blackstart.model.errors import ToxiproxyError
 from blackstart.model.stack import Edge
+from blackstart.platforms.waiting import wait_for
 from blackstart.stack.running import RunningStack
-from blackstart.stack.waiting import wait_for
 
 
 def upstream(edge: Edge) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -11,12 +12,14 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import docker
 import requests
 from docker.errors import DockerException, ImageNotFound
+from urllib3.exceptions import HTTPError
 
 from blackstart.model.errors import ImageError
 from blackstart.model.stack import Image
@@ -119,7 +122,8 @@ def ensure_images(
 ) -> dict[str, str]:
     """Build what is missing, two at a time, and return each image's tag by its name.
 
-    Raises ImageError with the last lines of the build that failed, PlatformError if there is no engine.
+    The first failure, or Ctrl-C, ends the other builds at once. Raises ImageError with the last lines of the
+    build that failed, PlatformError if there is no engine.
     """
     wanted = {image.name: image for image in images}
     tags = {name: tag_of(image) for name, image in wanted.items()}
@@ -128,20 +132,50 @@ def ensure_images(
     if not missing:
         return tags
     ensure_base(client, progress)
-    errors: list[ImageError] = []
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="build") as pool:
-        jobs = [pool.submit(_build, client, image, tags[image.name], progress) for image in missing]
-        for job in jobs:
-            try:
+    pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="build")
+    with _Abortable(client) as answers:
+        try:
+            jobs = [pool.submit(_build, client, image, tags[image.name], progress) for image in missing]
+            for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
                 job.result()
-            except ImageError as error:
-                errors.append(error)
-                for other in jobs:
-                    other.cancel()
-                break
-    if errors:
-        raise errors[0]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            answers.abort()
+            raise
+        finally:
+            pool.shutdown()
     return tags
+
+
+class _Abortable:
+    """The answers that a client is reading; `abort` hangs up on them, at which the engine drops the build.
+
+    Closing the client would not do: that leaves alone the connections in use.
+    """
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self._hooks = client.api.hooks["response"]
+        self._answers: list[requests.Response] = []
+        self._aborted = False
+
+    def __enter__(self) -> _Abortable:
+        self._hooks.append(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hooks.remove(self._note)
+
+    def _note(self, answer: requests.Response, *_: Any, **__: Any) -> None:
+        self._answers.append(answer)
+        if self._aborted:
+            self.abort()
+
+    def abort(self) -> None:
+        """Hang up on every answer, also on those to come."""
+        self._aborted = True
+        for answer in list(self._answers):
+            with contextlib.suppress(ValueError, RuntimeError, OSError):  # it was read to its end
+                answer.raw.shutdown()
 
 
 def present(client: docker.DockerClient, tag: str) -> bool:
@@ -174,7 +208,7 @@ def _build(client: docker.DockerClient, image: Image, tag: str, progress: Progre
             timeout=BUILD_TIMEOUT_S,
         )
         failure = _follow(answer, tail)
-    except (DockerException, requests.RequestException) as error:
+    except (DockerException, requests.RequestException, HTTPError) as error:
         failure = str(error)
     if failure is not None:
         lines = "\n".join(f"  | {line}" for line in tail)

@@ -9,15 +9,16 @@ from functools import partial
 from typing import Any
 
 from blackstart.model.durations import Duration, human, seconds
-from blackstart.model.errors import ProvisionError
+from blackstart.model.errors import ProvisionError, SteadyStateError
 from blackstart.model.stack import Instance, Stack
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.launch import launch, network
+from blackstart.platforms.waiting import wait_until
 from blackstart.stack import edges
 from blackstart.stack.running import PROXY_API_PORT, RunningStack
 from blackstart.stack.steady import Progress, steady
 
-__all__ = ["down", "reset", "steady", "up"]
+__all__ = ["down", "reconfigure", "reset", "steady", "up"]
 
 #: Pods are started by so many threads.
 _THREADS = 8
@@ -86,11 +87,7 @@ def _pod(
     """Start the sidecar, make its edges, start the service in its network; returns the host ports."""
     bare = RunningStack(stack, run_id, platform, {})
     sidecar = bare.sidecar(instance.name)
-    labels = _labels(stack, run_id) | {
-        "blackstart.service": instance.service,
-        "blackstart.zone": instance.zone,
-        "blackstart.instance": instance.name,
-    }
+    labels = _instance_labels(stack, run_id, instance)
     api = platform.client.api
     alias = api.create_endpoint_config(aliases=[f"{instance.name}.net"])
     ports = launch(
@@ -108,17 +105,46 @@ def _pod(
         mem_limit=_SIDECAR_MEMORY,
     )
     edges.populate(RunningStack(stack, run_id, platform, {instance.name: ports}), instance.name)
+    _service(bare, instance, tags[instance.image.name], instance.env)
+    return ports
+
+
+def _service(running: RunningStack, instance: Instance, image: str, env: Mapping[str, str]) -> None:
+    """Start the pod's service in the network of its sidecar."""
     launch(
-        platform.client,
-        tags[instance.image.name],
-        bare.container(instance.name),
-        labels=labels | {"blackstart.part": "service"},
+        running.platform.client,
+        image,
+        running.container(instance.name),
+        labels=_instance_labels(running.stack, running.run_id, instance) | {"blackstart.part": "service"},
         command=instance.command,
-        env=instance.env,
-        network_mode=f"container:{sidecar}",
+        env=env,
+        network_mode=f"container:{running.sidecar(instance.name)}",
         mem_limit=instance.memory,
     )
-    return ports
+
+
+def reconfigure(running: RunningStack, env: Mapping[str, Mapping[str, str]]) -> None:
+    """Start the services of the named instances anew, with these variables on top of those declared.
+
+    An empty mapping puts the declared ones back. What a service keeps inside its container is gone: for
+    services without state. Returns once they are ready; raises PlatformError, SteadyStateError.
+    """
+
+    def renew(name: str) -> None:
+        instance = running.stack.instance(name)
+        image = str(running.platform.inspect(running.container(name))["Config"]["Image"])
+        running.platform.remove(running.container(name))
+        _service(running, instance, image, {**instance.env, **env[name]})
+
+    def ready(name: str) -> str | None:
+        condition = running.stack.instance(name).ready
+        return None if condition is None else condition.check(running, name)
+
+    def renew_and_wait(name: str) -> None:
+        renew(name)
+        wait_until(f"{name} to be ready", partial(ready, name), limit="30s", error=SteadyStateError)
+
+    _in_parallel({name: partial(renew_and_wait, name) for name in env})
 
 
 def _revive(running: RunningStack, instance: str, status: Mapping[str, str]) -> None:
@@ -153,6 +179,14 @@ def _labels(stack: Stack, run_id: str) -> dict[str, str]:
         "blackstart.stack": stack.name,
         "blackstart.service": "",
         "blackstart.zone": "",
+    }
+
+
+def _instance_labels(stack: Stack, run_id: str, instance: Instance) -> dict[str, str]:
+    return _labels(stack, run_id) | {
+        "blackstart.service": instance.service,
+        "blackstart.zone": instance.zone,
+        "blackstart.instance": instance.name,
     }
 
 

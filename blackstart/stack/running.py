@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +12,32 @@ from blackstart.model.selector import Selector
 from blackstart.model.stack import Instance, Stack
 from blackstart.platforms.capabilities import ExecResult
 from blackstart.platforms.docker import DockerPlatform
+from blackstart.toxiproxy.client import PROXY_API_PORT as PROXY_API_PORT
 from blackstart.toxiproxy.client import ToxiproxyClient
 
-#: Where a sidecar's Toxiproxy listens for its API, inside the pod.
-PROXY_API_PORT = 8474
+
+def fingerprint(stack: Stack, tags: Mapping[str, str]) -> str:
+    """16 hex digits that tell whether two declarations give the same containers; `tags` by image name.
+
+    The order of instances, ports, variables and published ports means nothing; that of calls gives each
+    edge its address, that of a command's words its meaning.
+    """
+    instances = {
+        i.name: {
+            "service": i.service,
+            "image": tags[i.image.name],
+            "ports": dict(i.ports),
+            "zone": i.zone,
+            "command": i.command,
+            "env": dict(i.env),
+            "calls": i.calls,
+            "publish": sorted(i.publish),
+            "memory": i.memory,
+        }
+        for i in stack.instances
+    }
+    declared = {"sidecar": tags[stack.sidecar.name], "instances": instances}
+    return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

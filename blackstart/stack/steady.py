@@ -11,8 +11,8 @@ from typing import Any
 
 from blackstart.model.durations import Duration, human
 from blackstart.model.errors import ConfigError, HarnessError, SteadyStateError
+from blackstart.platforms.waiting import GiveUp, wait_until
 from blackstart.stack.running import RunningStack
-from blackstart.stack.waiting import GiveUp, wait_until
 
 #: Seconds between looks, and between looks for containers that died.
 _EVERY = 0.15

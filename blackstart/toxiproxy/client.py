@@ -12,11 +12,13 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import requests
-from toxiproxy import Proxy, Toxiproxy  # type: ignore[import-untyped]
+from toxiproxy import Proxy  # type: ignore[import-untyped]
 from toxiproxy.toxic import Toxic  # type: ignore[import-untyped]
 
 from blackstart.model.errors import ToxiproxyError
 
+#: Where a sidecar's Toxiproxy listens for its API, inside the pod.
+PROXY_API_PORT = 8474
 #: Seconds to wait for an answer. Removing a toxic may hang in the server for 25 s before its own 503.
 TIMEOUT_S = 3.0
 
@@ -148,7 +150,7 @@ class EdgeProxy(Proxy):  # type: ignore[misc]
             )
 
 
-class ToxiproxyClient(Toxiproxy):  # type: ignore[misc]
+class ToxiproxyClient:
     """A client of the server at `base_url` (`http://127.0.0.1:49153`); `timeout` in seconds per request.
 
     Clients are independent of each other, and of threads. Every method raises ToxiproxyError.
@@ -174,31 +176,6 @@ class ToxiproxyClient(Toxiproxy):  # type: ignore[misc]
         """The proxy called `proxy_name`, None if there is none."""
         return self.proxies().get(proxy_name)
 
-    def running(self) -> bool:
-        """Whether the server answers."""
-        try:
-            self.version()
-        except ToxiproxyError:
-            return False
-        return True
-
-    def version(self) -> str:
-        """The server's version, as `2.12.0`."""
-        return str(self._api.call("GET", "/version")["version"])
-
-    def create(
-        self, upstream: str, name: str, listen: str | None = None, enabled: bool | None = None
-    ) -> EdgeProxy:
-        """Create one proxy. Unlike the package's, it has no default address: say where to listen."""
-        if listen is None:
-            raise ToxiproxyError(f"proxy {name!r} needs an address to listen on, as 127.0.1.1:5432")
-        self._api.call(
-            "POST",
-            "/proxies",
-            {"name": name, "upstream": upstream, "listen": listen, "enabled": enabled is not False},
-        )
-        return self.proxy(name)
-
     def populate(self, proxies: Iterable[Mapping[str, Any]]) -> list[EdgeProxy]:
         """Make each `{"name", "listen", "upstream"}` exist, in one request; returns all, also unchanged ones.
 
@@ -213,43 +190,12 @@ class ToxiproxyClient(Toxiproxy):  # type: ignore[misc]
                 raise ToxiproxyError(f"{self.base_url}: proxy {proxy['name']} reads back as {_show(got)}")
         return [seen[cast(str, p["name"])] for p in wanted]
 
-    def enable(self, name: str) -> None:
-        """Enable the proxy `name`, read back."""
-        self.proxy(name).enable()
-
-    def disable(self, name: str) -> None:
-        """Disable the proxy `name`, read back."""
-        self.proxy(name).disable()
-
-    def add_toxic(
-        self,
-        proxy: str,
-        *,
-        type: str,
-        stream: str = "downstream",
-        name: str = "",
-        toxicity: float = 1.0,
-        attributes: Mapping[str, Any] | None = None,
-    ) -> Toxic:
-        """Add a toxic to the proxy `proxy`; see EdgeProxy.add_toxic."""
-        return self.proxy(proxy).add_toxic(
-            type=type, stream=stream, name=name, toxicity=toxicity, attributes=attributes
-        )
-
-    def remove_toxic(self, proxy: str, name: str) -> bool:
-        """Remove the toxic `name` of `proxy`, read back; False if there was none."""
-        return self.proxy(proxy).destroy_toxic(name)
-
     def reset(self) -> None:
         """Enable every proxy and remove every toxic; read back."""
         self._api.call("POST", "/reset")
         for name, proxy in self.proxies().items():
             if not proxy.enabled or proxy.toxics():
                 raise ToxiproxyError(f"{self.base_url}: proxy {name} is not as new after a reset")
-
-    def update_api_consumer(self, host: str, port: int) -> None:
-        """Refused: it would repoint every client of the package."""
-        raise ToxiproxyError("make another ToxiproxyClient instead of repointing this one")
 
 
 def _show(thing: Any) -> str:

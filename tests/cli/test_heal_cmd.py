@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,22 @@ from blackstart.faults import freeze
 from blackstart.injection.journal import Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs
+from blackstart.model.errors import PlatformError
+from blackstart.platforms.capabilities import left
+from blackstart.toxiproxy.client import PROXY_API_PORT
 from tests.faults.fakes import FakeSite, site
+from tests.toxiproxy.memory import ToxiproxyInMemory
 
 
 @pytest.fixture
-def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSite:
+def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
     made = site()
     monkeypatch.setenv("BLACKSTART_STATE", str(tmp_path))
     monkeypatch.setattr("blackstart.platforms.engine.connect", lambda **_: None)
     monkeypatch.setattr("blackstart.platforms.docker.DockerPlatform", lambda _: made.platform)
-    return made
+    with ToxiproxyInMemory({}) as server:
+        made.platform.host_ports = {PROXY_API_PORT: server.port}
+        yield made
 
 
 def left_frozen(where: FakeSite) -> None:
@@ -62,6 +69,63 @@ def test_all_asks_first(where: FakeSite, command: object) -> None:
     assert where.platform.state["bs-r1-app-1"] == "paused"
     assert command("--all", "--yes").exit_code == 0
     assert where.platform.state.get("bs-r1-app-1") in ("running", None)
+
+
+def test_a_run_that_left_no_journal_here_may_be_live_so_heal_asks_first(where: FakeSite) -> None:
+    where.platform.pause("bs-r1-app-1")
+    refused = heal("r1", answer="n\n")
+    assert refused.exit_code == 1
+    assert "may be live" in refused.output
+    assert where.platform.state["bs-r1-app-1"] == "paused"
+    assert heal("r1", "--yes").output == "run r1: let go on: bs-r1-app-1\n"
+
+
+def test_a_run_of_ones_own_is_healed_without_a_question(where: FakeSite) -> None:
+    left_frozen(where)
+    assert heal("r1").output == "run r1: undone: freeze of bs-r1-app-1\n"
+
+
+def test_what_could_not_be_removed_keeps_its_journal(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_frozen(where)
+
+    def fail(run_id: str) -> list[str]:
+        raise PlatformError("cannot remove it")
+
+    monkeypatch.setattr(where.platform, "remove_run", fail)
+    result = down()
+    assert (result.exit_code, "cannot remove it" in result.output) == (1, True)
+    assert len(Journal("r1").in_force()) == 1
+
+
+def test_down_leaves_a_run_of_another_engine_and_its_journal(where: FakeSite) -> None:
+    left_frozen(where)
+    RunRecord("r1", 1, boot_id(), False, engine="ENGINE-0").write()
+    result = down()
+    assert result.exit_code == 1
+    assert "belongs to the Docker engine ENGINE-0, and this is ENGINE-1" in result.output
+    assert where.platform.state
+    assert len(Journal("r1").in_force()) == 1
+
+
+def test_down_names_what_the_engine_cannot_let_go_of(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_frozen(where)
+    monkeypatch.setattr(where.platform, "remove_run", lambda _: ["a", left("net")])
+    result = down()
+    assert result.exit_code == 0
+    assert result.output.startswith("run r1: removed 1\nrun r1: net (left: the engine counts")
+    assert runs() == ()
+
+
+def test_a_live_run_without_containers_yet_keeps_its_journal(where: FakeSite) -> None:
+    left_frozen(where)
+    where.platform.state.clear()
+    with RunLock("r1"):
+        assert down("r1", "--yes").exit_code == 0
+        assert runs() == ("r1",)
 
 
 def test_down_removes_own_runs_that_are_over_and_names_the_others(where: FakeSite) -> None:

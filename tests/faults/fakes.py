@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,12 +57,20 @@ class FakePlatform:
     supervised: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
     broken: bool = False
+    engine: str = "ENGINE-1"
+    #: What `exec` answers, if told; else the names of the processes.
+    answer: Callable[[str, Sequence[str]], ExecResult] | None = None
     host_ports: dict[int, int] = field(default_factory=dict)
     next_pid: int = 1000
 
+    def engine_id(self) -> str:
+        return self.engine
+
     def list(self, run_id: str | None = None) -> list[Container]:
         return [
-            Container(n, self.run_id, "fake", "", "", n, "service", s, "", {})
+            Container(
+                n, self.run_id, "fake", "", "", n, "sidecar" if n.endswith("-net") else "service", s, "", {}
+            )
             for n, s in self.state.items()
             if run_id in (None, self.run_id)
         ]
@@ -93,6 +101,8 @@ class FakePlatform:
         self._to(name, "running")
 
     def exec(self, name: str, cmd: Sequence[str], timeout: float = 10.0) -> ExecResult:
+        if self.answer is not None:
+            return self.answer(name, cmd)
         return ExecResult(0, "\n".join(self.processes.get(name, {})))
 
     def pids(self, name: str, process: str) -> Sequence[int]:

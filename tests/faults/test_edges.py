@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from blackstart.faults import Fault, edge_down, edge_latency
-from blackstart.faults._edges import API_PORT
+from blackstart.faults.edge_down import _PROBE
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
 from blackstart.platforms.capabilities import ExecResult
+from blackstart.toxiproxy.client import PROXY_API_PORT
 from tests.faults.fakes import FakeSite, site
 from tests.toxiproxy.memory import ToxiproxyInMemory
 
@@ -27,8 +32,16 @@ def server() -> Any:
 def where(server: ToxiproxyInMemory) -> FakeSite:
     made = site()
     made.apis["app-1"] = server.url
-    made.platform.host_ports = {API_PORT: server.port}
+    made.platform.host_ports = {PROXY_API_PORT: server.port}
+    made.platform.answer = refused
     return made
+
+
+def refused(name: str, cmd: Sequence[str]) -> ExecResult:
+    """What the probe of edge_down says where every connection is refused."""
+    places = zip(cmd[4::2], cmd[5::2], strict=True)
+    lines = [f"probe: line 5: /dev/tcp/{host}/{port}: Connection refused" for host, port in places]
+    return ExecResult(0, "\n".join(lines))
 
 
 def test_an_edge_goes_down_and_up_alone(where: FakeSite, server: ToxiproxyInMemory) -> None:
@@ -38,7 +51,8 @@ def test_an_edge_goes_down_and_up_alone(where: FakeSite, server: ToxiproxyInMemo
     with pytest.raises(BiteError, match="app-1 -> pg-1:5432"):
         fault.bite(where, undo)
     fault.inject(where, undo)
-    assert fault.bite(where, undo) == "proxies disabled: app-1 -> pg-1:5432"
+    shown = "proxies disabled: app-1 -> pg-1:5432; app-1 -> pg-1:5432 refused"
+    assert fault.bite(where, undo) == shown
     assert [n for n, p in server.proxies.items() if not p["enabled"]] == ["pg-1:5432"]
     assert type(fault).undone(undo, where.platform) == "edge app-1 -> pg-1:5432 is still down"
     for _ in range(2):
@@ -50,6 +64,45 @@ def test_without_a_port_every_edge_goes_down(where: FakeSite, server: ToxiproxyI
     fault = edge_down("app", "postgres")
     fault.inject(where, fault.plan(where))
     assert not any(p["enabled"] for p in server.proxies.values())
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "seen"),
+    [
+        (ExecResult(0, "open\nopen"), BiteError, "app-1 -> pg-1:5432: a connection is not refused: open"),
+        (ExecResult(0, "probe: No such file or directory\nopen"), BiteError, "No such file"),
+        (ExecResult(127, "timeout: failed to run command 'bash'"), PlatformError, "failed to run command"),
+        (ExecResult(0, ""), PlatformError, "bs-r1-app-1-net: cannot try its edges"),
+    ],
+)
+def test_an_edge_that_reads_back_down_bites_only_if_a_connection_feels_it(
+    where: FakeSite, told: ExecResult, error: type[Exception], seen: str
+) -> None:
+    fault = edge_down("app-1", "postgres", 5432)
+    undo = fault.plan(where)
+    fault.inject(where, undo)
+    assert "app-1 -> pg-2:5432 refused" in fault.bite(where, undo)
+    where.platform.answer = lambda *_: told
+    with pytest.raises(error, match=seen):
+        fault.bite(where, undo)
+
+
+def test_the_probe_tells_refused_from_closed_from_open() -> None:
+    def answer(listening: socket.socket, say: bytes) -> None:
+        with listening.accept()[0] as connection:
+            connection.sendall(say)
+
+    with socket.create_server(("127.0.0.1", 0)) as closing, socket.create_server(("127.0.0.1", 0)) as talking:
+        for server, say in ((closing, b""), (talking, b"hello")):
+            threading.Thread(target=answer, args=(server, say), daemon=True).start()
+        with socket.create_server(("127.0.0.1", 0)) as over:
+            gone = over.getsockname()[1]
+        ports = [gone, closing.getsockname()[1], talking.getsockname()[1]]
+        places = [part for port in ports for part in ("127.0.0.1", str(port))]
+        done = subprocess.run(["bash", "-c", _PROBE, "probe", *places], stdout=subprocess.PIPE, text=True)
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("Connection refused")
+    assert lines[1:] == ["closed at once", "open"]
 
 
 @pytest.mark.parametrize("direction", ["both", "upstream", "downstream"])
@@ -64,6 +117,7 @@ def test_latency_comes_and_goes_in_its_directions(
         {"upstream", "downstream"} if direction == "both" else {direction}
     )
     assert toxics[0]["attributes"] == {"latency": 300, "jitter": 20}
+    where.platform.answer = None
     assert '"latency": 300' in fault.bite(where, undo)
     assert "still carries" in str(type(fault).undone(undo, where.platform))
     for _ in range(2):
@@ -87,6 +141,22 @@ def test_a_delay_that_was_measured_and_is_too_short_is_no_bite(
     else:
         with pytest.raises(BiteError, match="12 ms"):
             fault.bite(where, undo)
+
+
+def test_a_probe_that_says_nothing_is_no_proof_either_way_but_a_platform_that_fails_is_an_error(
+    where: FakeSite,
+) -> None:
+    def fail(name: str, cmd: Sequence[str]) -> ExecResult:
+        raise PlatformError("is it frozen?")
+
+    fault = edge_latency("app-1", "pg-2", 5432)
+    undo = fault.plan(where)
+    fault.inject(where, undo)
+    where.platform.answer = lambda *_: ExecResult(2, "")
+    assert "delay not measurable here" in fault.bite(where, undo)
+    where.platform.answer = fail
+    with pytest.raises(PlatformError, match="frozen"):
+        fault.bite(where, undo)
 
 
 def test_a_toxic_that_is_gone_is_no_bite(where: FakeSite, server: ToxiproxyInMemory) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from blackstart import faults
 from blackstart.faults import (
     REGISTRY,
     Fault,
@@ -48,7 +49,7 @@ def test_the_registry_holds_the_first_six_kinds() -> None:
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        ({"kind": "gremlins", "target": "app"}, "edge_down, edge_latency, freeze, kill, switchover"),
+        ({"kind": "gremlins", "target": "app"}, "edge_down, edge_latency, .*freeze, kill, .*switchover"),
         ({"kind": "kill", "target": "app", "proces": "x"}, "target, process"),
         ({"kind": "kill"}, "target"),
         ({"kind": "kill", "target": "app", "max_duration": "soon"}, "not a duration"),
@@ -63,6 +64,22 @@ def test_the_registry_holds_the_first_six_kinds() -> None:
 def test_bad_data_is_refused_with_what_is_valid(data: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         fault_from_dict(data)
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_every_constructor_answers_a_wrong_parameter_with_the_valid_ones(name: str) -> None:
+    make = getattr(faults, name)
+    with pytest.raises(ConfigError, match=r"no parameter 'gremlins'; it has: target, .*max_duration"):
+        make("app-1", gremlins="2")
+    with pytest.raises(ConfigError, match=rf"parameters of {name}\(\): target, .*max_duration"):
+        make("app-1", *["x"] * 20)
+
+
+def test_a_mistyped_parameter_is_named() -> None:
+    with pytest.raises(ConfigError, match="no parameter 'proces'; it has: target, process, max_duration"):
+        kill("app-1", proces="x")
+    with pytest.raises(ConfigError, match="'upstream'"):
+        edge_down("app-1")  # type: ignore[call-arg]  # what is tested
 
 
 @pytest.mark.parametrize(

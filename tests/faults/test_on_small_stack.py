@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from blackstart.faults import Fault, edge_down, edge_latency, freeze, kill
+from blackstart.faults import Fault, edge_down, edge_latency, edge_timeout, freeze, kill
 from blackstart.model.errors import InjectionError
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reset
@@ -98,4 +98,20 @@ def test_latency_is_measured_as_it_is_felt(small: RunningStack, direction: str) 
     measured_ms = int(bite.rsplit("after ", 1)[1].removesuffix(" ms"))
     expected = 600 if direction == "both" else 300
     assert 0.9 * expected <= measured_ms < expected + 400
+    well(small)
+
+
+@pytest.mark.parametrize("direction", ["upstream", "downstream"])
+def test_what_is_said_into_a_black_hole_is_not_answered(small: RunningStack, direction: str) -> None:
+    fault = edge_timeout("web-1", "store-1", direction=direction)
+    undo = fault.plan(small)
+    fault.inject(small, undo)
+    try:
+        assert fault.bite(small, undo).startswith("timeout")
+        assert ready_s(small) is None
+        answer = requests.get(small.url("web-2", "http", "/health/ready"), timeout=3)
+        assert answer.status_code == 200, "the other edge is whole"
+    finally:
+        type(fault).undo(undo, small.platform)
+    wait_until("undone", lambda: type(fault).undone(undo, small.platform), limit=5)
     well(small)

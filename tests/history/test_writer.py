@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import threading
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from blackstart.history.reader import read_events, read_history
 from blackstart.history.writer import EventWriter, history_header
+from blackstart.model.errors import EvidenceError
 
 
 def test_lines_reach_the_file_at_once(tmp_path: Path) -> None:
@@ -52,6 +55,48 @@ def test_writing_after_close_is_an_error(tmp_path: Path) -> None:
     events.close()
     with pytest.raises(ValueError, match="closed"):
         events.write("a", "b")
+
+
+def test_the_events_of_another_run_are_not_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"of another run\n")
+    with pytest.raises(EvidenceError, match=r"events\.jsonl: is there already: the folder holds a run"):
+        EventWriter(path, lambda: 0)
+    assert path.read_bytes() == b"of another run\n"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EvidenceError, match=r"none/events\.jsonl: cannot be written: No such file"):
+        EventWriter(tmp_path / "none" / "events.jsonl", lambda: 0)
+
+
+def test_a_full_disk_is_named_and_tears_no_line(tmp_path: Path) -> None:
+    class Filling(io.FileIO):
+        """Without `room` it takes a line but for its end, then nothing."""
+
+        room, taken = True, 0
+
+        def write(self, data: Any) -> int:
+            if not self.room:
+                self.taken += 1
+                if self.taken > 1:
+                    raise OSError(28, "No space left on device")
+                return super().write(bytes(data)[:-1])
+            return super().write(data)
+
+    events = EventWriter(tmp_path / "events.jsonl", lambda: 0)
+    events._file.close()
+    disk = Filling(tmp_path / "events.jsonl", "wb")
+    events._file = disk
+    events.write("a", "before")
+    disk.room = False
+    with pytest.raises(EvidenceError, match=r"events\.jsonl: cannot be written: No space left"):
+        events.write("a", "lost", why="longer than the line that takes its place")
+    disk.room = True
+    events.write("a", "after")
+    events.close()
+    assert [e["event"] for e in read_events(events.path).lines] == ["before", "after"]
+    assert events.path.read_bytes().endswith(b'"after"}\n')
 
 
 def test_the_header_is_one_that_the_reader_takes(tmp_path: Path) -> None:

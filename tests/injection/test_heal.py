@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from blackstart.faults import Fault, edge_down, freeze, kill
-from blackstart.faults._edges import API_PORT
 from blackstart.injection.heal import heal
 from blackstart.injection.journal import Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
+from blackstart.injection.watchdog import Watchdog
 from blackstart.model.errors import LockHeld
-from tests.faults.fakes import FakeSite, site
+from blackstart.platforms.capabilities import left
+from blackstart.toxiproxy.client import PROXY_API_PORT
+from tests.faults.fakes import FakePlatform, FakeSite, site
 from tests.toxiproxy.memory import ToxiproxyInMemory
 
 
@@ -28,7 +30,7 @@ def server() -> Iterator[ToxiproxyInMemory]:
 def where(server: ToxiproxyInMemory) -> FakeSite:
     made = site()
     made.apis["app-1"] = server.url
-    made.platform.host_ports = {API_PORT: server.port}
+    made.platform.host_ports = {PROXY_API_PORT: server.port}
     return made
 
 
@@ -108,6 +110,56 @@ def test_faults_from_before_a_reboot_are_gone(where: FakeSite, monkeypatch: pyte
     assert where.platform.log == []
 
 
+def test_a_reboot_of_this_machine_ends_no_fault_on_another(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(where, freeze("app-1"))
+    monkeypatch.setattr("blackstart.injection.heal.boot_id", lambda: "another boot")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
+    assert heal(platform=where.platform).lines == ["run r1: undone: freeze of bs-r1-app-1"]
+    assert where.platform.state["bs-r1-app-1"] == "running"
+
+
+@pytest.mark.parametrize("remove", [True, False])
+def test_a_run_of_another_engine_is_left_as_it_is(where: FakeSite, remove: bool) -> None:
+    leave(where, freeze("app-1"))
+    RunRecord("r1", 1, boot_id(), remove, engine="ENGINE-1").write()
+    there = where.platform
+    here = FakePlatform(engine="ENGINE-2")
+    report = heal(platform=here)
+    assert not report.ok
+    assert "it belongs to the Docker engine ENGINE-1, and this is ENGINE-2" in report.lines[0]
+    assert len(Journal("r1").in_force()) == 1
+    assert there.state["bs-r1-app-1"] == "paused"
+    assert heal(platform=there).ok
+    assert not Journal("r1").in_force()
+
+
+def test_the_record_of_a_run_says_which_engine_it_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_process(*_: object, **__: object) -> None:
+        raise OSError("no process today")
+
+    monkeypatch.setattr("blackstart.injection.watchdog.subprocess.Popen", no_process)
+    with pytest.raises(OSError, match="today"):
+        Watchdog.start("r1", remove_stack=True, engine="ENGINE-1")
+    record = RunRecord.read("r1")
+    assert record is not None
+    assert record.engine == "ENGINE-1"
+
+
+def test_what_the_engine_cannot_let_go_of_is_named_and_no_failure(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunRecord("r1", 1, boot_id(), True).write()
+    remove = where.platform.remove_run
+    monkeypatch.setattr(where.platform, "remove_run", lambda run: [*remove(run), left("blackstart-r1")])
+    report = heal(platform=where.platform)
+    assert report.ok
+    assert report.lines[0] == "run r1: removed what it left: 6 containers, networks and volumes"
+    assert "blackstart-r1 (left: the engine counts endpoints" in report.lines[1]
+    assert not state_dir("r1").exists()
+
+
 def test_without_anything_to_heal_the_engine_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blackstart.injection.heal._local", lambda: pytest.fail("asked"))
     assert heal().lines == []
@@ -125,3 +177,11 @@ def test_a_run_without_a_journal_is_healed_by_looking_only_on_demand(
     assert report.ok
     assert set(where.platform.state.values()) == {"running"}
     assert report.lines == ["run r1: let go on: bs-r1-pg-1", "run r1: started: bs-r1-app-1"]
+
+
+def test_a_sidecar_that_was_down_has_lost_its_edges_and_is_not_called_healed(where: FakeSite) -> None:
+    where.platform.kill("bs-r1-app-1-net")
+    for _ in range(2):
+        report = heal(all=True, platform=where.platform)
+        assert report.lines == ["run r1: bs-r1-app-1-net: edges lost: take the run down (blackstart down r1)"]
+        assert not report.ok

@@ -65,7 +65,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kind, "grace", 0.1)
     monkeypatch.setattr(
         "blackstart.injection.injector.undo_fully",
-        lambda undo, platform: undo_fully(undo, platform, limit_s=0.4),
+        lambda undo, platform, limit_s: undo_fully(undo, platform, limit_s=0.4),
     )
 
 
@@ -208,6 +208,65 @@ def test_a_fault_ends_at_its_maximum_duration(injector: Injector, where: FakeSit
     assert where.platform.state["bs-r1-app-1"] == "running"
     injection.undo()
     assert injection.expired
+
+
+def test_a_fault_that_expires_while_it_is_injected_is_undone_once_it_struck(
+    injector: Injector, where: FakeSite, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expired, ended = threading.Event(), threading.Event()
+    pause = where.platform.pause
+
+    def note(source: str, event: str, **fields: Any) -> None:
+        log(source, event, **fields)
+        {"expired": expired, "end": ended}.get(event, threading.Event()).set()
+
+    def slow(name: str) -> None:
+        assert expired.wait(5)
+        ended.wait(0.3)  # an undo that does not wait for us has time to come first
+        pause(name)
+
+    monkeypatch.setattr(where.platform, "pause", slow)
+    injector._events = note
+    injector.inject(freeze("app-1", max_duration="10ms"))
+    assert ended.wait(5)
+    assert where.platform.state["bs-r1-app-1"] == "running"
+    assert log.events[-1] == ("fault", "end")
+    assert Journal("r1").in_force() == []
+
+
+def test_whatever_error_stops_one_undo_the_older_faults_are_undone(
+    injector: Injector, where: FakeSite, log: Log
+) -> None:
+    for target in ("app-1", "pg-1", "pg-2"):
+        injector.inject(freeze(target))
+
+    def full(source: str, event: str, **fields: Any) -> None:
+        if fields["targets"] != ["bs-r1-app-1"]:
+            raise OSError(28, "No space left on device")
+        log(source, event, **fields)
+
+    injector._events = full
+    with pytest.raises(UndoError, match=r"No space left.*\n.*No space left"):
+        injector.undo_all()
+    assert set(where.platform.state.values()) == {"running"}
+    assert log.events[-1] == ("fault", "end")
+
+
+def test_a_full_disk_does_not_keep_a_fault_in_force_beyond_its_time(
+    injector: Injector, where: FakeSite, log: Log
+) -> None:
+    def full(source: str, event: str, **fields: Any) -> None:
+        if event == "expired":
+            raise OSError(28, "No space left on device")
+        log(source, event, **fields)
+        if event == "end":
+            ended.set()
+
+    ended = threading.Event()
+    injector._events = full
+    injector.inject(freeze("app-1", max_duration="50ms"))
+    assert ended.wait(5)
+    assert where.platform.state["bs-r1-app-1"] == "running"
 
 
 def test_what_the_run_did_not_make_is_not_touched(injector: Injector, where: FakeSite) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import tarfile
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from docker.errors import APIError, ImageNotFound
 
@@ -24,6 +30,7 @@ class FakeApi:
         self.builds: list[dict[str, Any]] = []
         self.contexts: list[set[str]] = []
         self.imported: list[tuple[str, str]] = []
+        self.hooks: dict[str, list[Any]] = {"response": []}
 
     def build(self, *, fileobj: Any, tag: str, **rest: Any) -> Iterator[dict[str, object]]:
         self.builds.append({"tag": tag, **rest})
@@ -143,6 +150,83 @@ def test_a_failed_build_shows_its_last_lines(image: Image, engine: FakeEngine) -
     assert "'one' failed to build: exit code 100" in message
     assert "line 29" in message
     assert "line 9\n" not in message
+
+
+class StuckEngine:
+    """An engine whose builds never end, on a real socket; `hung_up` once it has seen a client hang up."""
+
+    def __init__(self) -> None:
+        self.building = threading.Semaphore(0)
+        self.hung_up = threading.Semaphore(0)
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                there = self.path.endswith(f"{images.DEFAULT_BASE}/json")
+                self.send_response(200 if there else 404)
+                body = b'{"Id": "1", "message": "No such image"}'
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                outer.asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                line = b'{"stream": "Step 1"}\n'
+                self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+                self.wfile.flush()
+                outer.building.release()
+                self.connection.settimeout(20)
+                # The context first, then, if the client hangs up, the end.
+                with contextlib.suppress(ConnectionError):
+                    while self.connection.recv(65536):
+                        pass
+                outer.hung_up.release()
+                self.close_connection = True
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"tcp://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self) -> StuckEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_ctrl_c_ends_the_running_builds_and_begins_no_other(
+    image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BLACKSTART_BASE", raising=False)
+    wanted = [replace(image, name=name) for name in ("one", "two", "three", "four")]
+    with StuckEngine() as engine:
+
+        def interrupted(*_: Any, **__: Any) -> None:
+            assert all(engine.building.acquire(timeout=10) for _ in range(images.PARALLEL))
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(images, "wait", interrupted)
+        client = docker.DockerClient(base_url=engine.url, version="1.41")
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            ensure_images(wanted, progress=lambda _: None, client=client)
+        assert time.monotonic() - began < 10
+        for _ in range(images.PARALLEL):
+            assert engine.hung_up.acquire(timeout=10), "it builds on"
+        assert len(engine.asked) == images.PARALLEL
+        assert client.api.hooks["response"] == []
+        client.close()
 
 
 def test_a_folder_without_dockerfile_is_named(tmp_path: Path) -> None:

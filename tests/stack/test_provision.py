@@ -36,7 +36,7 @@ def test_a_call_goes_through_the_callers_own_sidecar(small: RunningStack) -> Non
 
 
 def test_a_toxic_is_removed_by_a_reset(small: RunningStack) -> None:
-    small.toxiproxy("web-1").add_toxic("store-1:6379", type="latency", attributes={"latency": 5000})
+    small.toxiproxy("web-1").proxy("store-1:6379").add_toxic(type="latency", attributes={"latency": 5000})
     reset(small, "30s")
     assert not small.toxiproxy("web-1").proxy("store-1:6379").toxics()
 
@@ -45,7 +45,7 @@ def test_whatever_was_killed_frozen_or_cut_is_mended(small: RunningStack) -> Non
     platform = small.platform
     platform.kill(small.container("web-1"))
     platform.pause(small.container("web-2"))
-    small.toxiproxy("web-2").disable("store-1:6379")
+    small.toxiproxy("web-2").proxy("store-1:6379").disable()
     platform.kill(small.sidecar("store-1"))
     reset(small, "30s")
     for name in ("web-1", "web-2"):

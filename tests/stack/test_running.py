@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from blackstart.model.errors import ConfigError, InjectionError, ProvisionError
+from blackstart.model.stack import Image, Instance, Stack
 from blackstart.platforms.capabilities import Container
 from blackstart.platforms.docker import DockerPlatform
-from blackstart.stack.running import RunningStack
+from blackstart.stack.running import RunningStack, fingerprint
 from tests import smallstack
 
 
@@ -96,3 +97,66 @@ def test_an_incomplete_run_is_not_found() -> None:
     platform = cast(DockerPlatform, _Platform(["bs-r1-web-1"]))
     with pytest.raises(ProvisionError, match="bs-r1-store-1"):
         RunningStack.find(smallstack.stack, "r1", platform)
+
+
+TAGS = {
+    "smallweb": "blackstart/smallweb:1",
+    "toxiproxy": "blackstart/toxiproxy:1",
+    "other": "blackstart/other:1",
+}
+ONE = Instance(
+    "one",
+    "web",
+    smallstack.WEB,
+    {"http": 80, "admin": 81},
+    command=("serve", "all"),
+    env={"A": "1", "B": "2"},
+    calls=("two", "three"),
+    publish=("http", "admin"),
+)
+OTHERS = tuple(Instance(name, "store", smallstack.WEB, {"redis": 6379}) for name in ("two", "three"))
+
+
+def declared(one: Instance = ONE) -> Stack:
+    return replace(smallstack.stack, instances=(one, *OTHERS), roles={})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "uno"},
+        {"service": "front"},
+        {"image": Image("other", smallstack.HERE)},
+        {"ports": {"http": 80, "admin": 82}},
+        {"zone": "b"},
+        {"command": ("all", "serve")},
+        {"command": None},
+        {"env": {"A": "1", "B": "3"}},
+        {"calls": ("three", "two")},
+        {"publish": ("http",)},
+        {"memory": "1g"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_declaration_that_gives_other_containers_has_another_fingerprint(change: dict[str, Any]) -> None:
+    assert fingerprint(declared(replace(ONE, **change)), TAGS) != fingerprint(declared(), TAGS)
+
+
+@pytest.mark.parametrize("image", ["smallweb", "toxiproxy"])
+def test_another_image_gives_another_fingerprint(image: str) -> None:
+    assert fingerprint(declared(), TAGS | {image: "blackstart/x:2"}) != fingerprint(declared(), TAGS)
+
+
+def test_order_and_what_makes_no_container_leave_the_fingerprint_alone() -> None:
+    stack = declared()
+    same = replace(
+        ONE,
+        ports={"admin": 81, "http": 80},
+        env={"B": "2", "A": "1"},
+        publish=("admin", "http"),
+        ready=object(),
+    )
+    other = replace(stack, instances=(*reversed(OTHERS), same), memory_mib=1)
+    assert fingerprint(other, dict(reversed(TAGS.items()))) == fingerprint(stack, TAGS)
+    assert len(fingerprint(stack, TAGS)) == 16
+    int(fingerprint(stack, TAGS), 16)
