@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _SUBJECT = "load"
 
 
-def token(subject: str = _SUBJECT, valid_s: int = 3600) -> str:
+def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET) -> str:
     """A bearer token of the sample app for `subject`, valid for so many seconds."""
-    return jwt.encode({"sub": subject, "exp": int(time.time()) + valid_s}, JWT_SECRET, algorithm="HS256")
+    return jwt.encode({"sub": subject, "exp": int(time.time()) + valid_s}, secret, algorithm="HS256")
 
 
 def load(running: RunningStack) -> LoadPlan:
@@ -46,7 +46,7 @@ def load(running: RunningStack) -> LoadPlan:
         operations=(
             HttpOperation(
                 f="chat",
-                rate=10,
+                rate=5,
                 method="POST",
                 urls=front,
                 path="/chat",

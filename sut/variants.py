@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -9,9 +10,10 @@ import requests
 from blackstart.faults import edge_down
 from blackstart.model.errors import SteadyStateError
 from blackstart.model.stack import Variant
-from blackstart.stack.waiting import wait_until
+from blackstart.platforms.waiting import wait_until
+from blackstart.stack.provision import reconfigure
 from sut import conditions
-from sut.settings import POSTGRES
+from sut.settings import APPS, POSTGRES, REDIS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -53,6 +55,28 @@ def _configure(running: RunningStack, settings: dict[str, Any]) -> None:
     wait_until(f"Patroni with {settings}", in_force, limit=_LIMIT, every=0.2, error=SteadyStateError)
 
 
+def _without(protection: str, *instances: str) -> dict[str, Any]:
+    """`apply` and `revert` that start the instances without a protection, and as declared again."""
+    return {
+        "apply": lambda running: reconfigure(running, {name: {"WITHOUT": protection} for name in instances}),
+        "revert": lambda running: reconfigure(running, {name: {} for name in instances}),
+    }
+
+
+def _proxy_without_role(running: RunningStack) -> None:
+    """The proxy's first server is the primary of now: without that no load would be well to begin with."""
+    roles = running.role_map("postgres")
+    backends = sorted(POSTGRES, key=lambda name: roles.get(name) != "primary")
+    reconfigure(running, {"pgproxy-1": {"WITHOUT": "role", "BACKENDS": ",".join(backends)}})
+
+
+def _persistence(yes_or_no: str, running: RunningStack) -> None:
+    for name in REDIS:
+        with conditions.connect_redis(running, name, "redis") as client:
+            client.config_set("appendonly", yes_or_no)
+            client.config_rewrite()
+
+
 VARIANTS = (
     Variant(
         "async-replication",
@@ -61,5 +85,28 @@ VARIANTS = (
         revert=_strengthen,
         faults=(edge_down("postgres.replica", "postgres.primary", port=5432),),
         lead="2s",
+    ),
+    Variant(
+        "tcp-check",
+        "the database proxy asks whether the first Postgres accepts TCP, not whether it is the primary",
+        apply=_proxy_without_role,
+        revert=lambda running: reconfigure(running, {"pgproxy-1": {}}),
+        steady=False,
+    ),
+    Variant("no-cache-fallback", "errors of the cache are not caught", **_without("cache-fallback", *APPS)),
+    Variant("no-cache-timeout", "the cache is waited for for a minute", **_without("cache-timeout", *APPS)),
+    Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
+    Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
+    Variant(
+        "no-redispatch",
+        "the front neither checks the app replicas nor tries another",
+        **_without("redispatch", "front-1"),
+        steady=False,
+    ),
+    Variant(
+        "no-persistence",
+        "Redis keeps nothing on disk: a primary that is back at once comes back empty",
+        apply=partial(_persistence, "no"),
+        revert=partial(_persistence, "yes"),
     ),
 )

@@ -2,21 +2,32 @@
 # Fills in the role's template and starts HAProxy.
 #   HAPROXY_ROLE   front | postgres
 #   BACKENDS       plain names of the servers, as "app-1,app-2,app-3"
+#   WITHOUT        optional, what a negative control takes away: role (the database's primary is whoever is
+#                  first in BACKENDS and accepts TCP), redispatch (no checks of the app, no retries)
+#   TEMPLATES, RUN  optional, folders to read from and write to: a test sets them
 set -eu
 
 role=${HAPROXY_ROLE:?front or postgres}
 : "${BACKENDS:?the servers, as app-1,app-2,app-3}"
-template=/etc/haproxy/templates/$role.cfg
+templates=${TEMPLATES:-/etc/haproxy/templates}
+template=$templates/$role.cfg
 if [ "$role" = common ] || [ ! -f "$template" ]; then
   echo "HAPROXY_ROLE is $role; valid: front, postgres" >&2
   exit 64
 fi
 # Own address and loopback only: 0.0.0.0 would collide with the sidecar's listeners on 127.0.1.x.
 ip=$(hostname -i | tr ' ' '\n' | grep -m1 -F .)
-config=/run/haproxy/haproxy.cfg
+config=${RUN:-/run/haproxy}/haproxy.cfg
+
+without=${WITHOUT:-none}
+case $without in none | role | redispatch) ;; *)
+  echo "WITHOUT is $without; valid: role, redispatch" >&2
+  exit 64
+  ;;
+esac
 
 # A template's line "@SERVERS 5432 port 8008@" becomes one server line for each backend.
-cat /etc/haproxy/templates/common.cfg "$template" | awk -v ip="$ip" -v backends="$BACKENDS" '
+cat "$templates/common.cfg" "$template" | awk -v ip="$ip" -v backends="$BACKENDS" '
   /^@SERVERS / {
     gsub(/@/, ""); port = $2; options = ""
     for (i = 3; i <= NF; i++) options = options " " $i
@@ -25,7 +36,14 @@ cat /etc/haproxy/templates/common.cfg "$template" | awk -v ip="$ip" -v backends=
     next
   }
   { gsub(/@IP@/, ip); print }
-' > "$config"
+' | case $without in
+  none) cat ;;
+  # In the section of the primary: no question about the role, and the servers in their order.
+  role) sed '/^listen primary/,/^listen replica/ { /httpchk/d; /http-check/d; s/port 8008 //;
+              s/^    mode tcp$/    mode tcp\n    balance first/ }' ;;
+  redispatch) sed '/httpchk/d; /http-check/d; /^    retr/d; /redispatch/d;
+                   s/^    default-server check.*/    retries 0/' ;;
+esac > "$config"
 
 haproxy -c -q -f "$config"
 exec haproxy -db -f "$config"

@@ -35,6 +35,8 @@ class Provider:
     latency: float = 0.02
     per_token: float = 0.002
     counts: Counter[str] = field(default_factory=Counter)
+    script: dict[str, Any] | None = None
+    scripted: list[dict[str, Any]] = field(default_factory=list)
 
     def answer(self, messages: list[dict[str, Any]]) -> str:
         """Two sentences drawn by the hash of the whole conversation."""
@@ -104,14 +106,57 @@ class Provider:
         return web.json_response({"object": "list", "data": [entry]})
 
     async def requests(self, request: web.Request) -> web.Response:
-        """GET /admin/requests: how many of each kind since the start or the last reset."""
+        """GET /admin/requests: how many of each kind since the start or the last reset.
+
+        `scripted` lists those answered by a script: client address, path, begin and end in monotonic seconds.
+        """
         kinds = {kind: self.counts[kind] for kind in ("chat", "chat_stream", "embeddings", "models")}
-        return web.json_response({"node": self.node, "total": sum(kinds.values()), **kinds})
+        told = {"node": self.node, "total": sum(kinds.values()), **kinds}
+        return web.json_response({**told, "scripted": self.scripted})
 
     async def reset(self, request: web.Request) -> web.Response:
         """POST /admin/reset."""
         self.counts.clear()
+        self.scripted.clear()
+        self.script = None
         return web.json_response({"reset": True})
+
+    async def put_script(self, request: web.Request) -> web.Response:
+        """PUT /admin/script: from now on every model call is answered with `status`, after `delay_ms`."""
+        body = await _json(request)
+        status, delay = body.get("status"), body.get("delay_ms", 0)
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            return _error(400, "status must be an HTTP error, 400 to 599")
+        if not isinstance(delay, int) or not 0 <= delay <= 60_000:
+            return _error(400, "delay_ms must be a whole number from 0 to 60000")
+        self.script = {"status": status, "delay_ms": delay}
+        return web.json_response({"script": self.script})
+
+    async def get_script(self, request: web.Request) -> web.Response:
+        """GET /admin/script: the script in force, or null."""
+        return web.json_response({"script": self.script})
+
+    async def delete_script(self, request: web.Request) -> web.Response:
+        """DELETE /admin/script: answer as a provider does."""
+        self.script = None
+        return web.json_response({"script": None})
+
+    @web.middleware
+    async def follow(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Answer model calls by the script while there is one, and note each."""
+        script = self.script
+        if script is None or not request.path.startswith("/v1/"):
+            return await handler(request)
+        call = {"client": request.remote, "path": request.path, "begin": time.monotonic(), "end": None}
+        self.scripted.append(call)
+        try:
+            await request.read()
+            await asyncio.sleep(script["delay_ms"] / 1000)
+        finally:
+            call["end"] = time.monotonic()
+        return _error(script["status"], f"{self.node} is told to answer {script['status']}")
 
     async def live(self, request: web.Request) -> web.Response:
         """GET /health/live."""
@@ -119,7 +164,7 @@ class Provider:
 
     def app(self) -> web.Application:
         """The routes."""
-        app = web.Application(middlewares=[_errors])
+        app = web.Application(middlewares=[_errors, self.follow])
         app.add_routes(
             [
                 web.post("/v1/chat/completions", self.chat),
@@ -127,6 +172,9 @@ class Provider:
                 web.get("/v1/models", self.models),
                 web.get("/admin/requests", self.requests),
                 web.post("/admin/reset", self.reset),
+                web.put("/admin/script", self.put_script),
+                web.get("/admin/script", self.get_script),
+                web.delete("/admin/script", self.delete_script),
                 web.get("/health/live", self.live),
             ]
         )

@@ -18,7 +18,7 @@ from sut.app.service.health import Dependency
 from sut.app.service.metrics import Metrics
 from sut.app.service.readiness import Readiness
 from sut.app.service.state import Answer
-from sut.tokens import mint
+from sut.load import token
 
 from .fakes import FakeRunner
 
@@ -64,7 +64,7 @@ def client(parts: Parts) -> Iterator[TestClient]:
     app = make_app(parts.metrics)
     app.state.parts = parts
     with TestClient(app) as made:
-        made.headers["Authorization"] = f"Bearer {mint(SECRET, 'ann', 60)}"
+        made.headers["Authorization"] = f"Bearer {token('ann', 60, SECRET)}"
         made.headers["Idempotency-Key"] = "k1"
         yield made
 
@@ -94,8 +94,8 @@ def test_a_chat_names_its_degradations_replica_and_trace(client: TestClient, run
         "Bearer",
         "Basic abc",
         "Bearer not.a.token",
-        f"Bearer {mint('another secret of more than 32 bytes', 'ann', 60)}",
-        f"Bearer {mint(SECRET, 'ann', -1)}",
+        f"Bearer {token('ann', 60, 'another secret of more than 32 bytes')}",
+        f"Bearer {token('ann', -1, SECRET)}",
     ],
     ids=["none", "empty", "scheme", "garbage", "forged", "expired"],
 )
@@ -113,6 +113,12 @@ def test_nobody_gets_in_without_a_valid_token(
     assert runner.turns == []
 
 
+@pytest.mark.parametrize("body", ["{}", "not even JSON"])
+def test_a_stranger_is_not_told_what_is_wrong_with_the_body(client: TestClient, body: str) -> None:
+    del client.headers["Authorization"], client.headers["Idempotency-Key"]
+    assert client.post("/chat", content=body).status_code == 401
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -121,10 +127,47 @@ def test_nobody_gets_in_without_a_valid_token(
         {**BODY, "message": ""},
         {**BODY, "message": "x" * 4001},
         {**BODY, "session": ""},
+        {**BODY, "message": "nul \x00"},
+        {**BODY, "session": "s\x001"},
+        {**BODY, "session": "s1\n"},
+        {**BODY, "session": "s\x7f1"},
     ],
 )
 def test_a_malformed_chat_is_refused(client: TestClient, body: dict[str, str]) -> None:
     assert client.post("/chat", json=body).status_code == 422
+
+
+def test_half_a_surrogate_pair_is_refused_too(client: TestClient) -> None:
+    body = b'{"session": "s1", "message": "\\ud800"}'
+    answer = client.post("/chat", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "message"]
+
+
+def test_a_message_may_have_lines_and_tabs(client: TestClient) -> None:
+    assert client.post("/chat", json={**BODY, "message": "one\n\ttwo\n"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "a%0A", "%1B"])
+def test_a_session_is_not_read_by_a_name_with_control_characters(client: TestClient, name: str) -> None:
+    assert client.get(f"/session/{name}").status_code == 422
+
+
+def test_an_idempotency_key_has_no_control_characters(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "a\tb"}
+    assert client.post("/chat", json=BODY, headers=headers).status_code == 422
+
+
+def test_an_unforeseen_error_is_json_with_its_trace(parts: Parts, runner: FakeRunner) -> None:
+    runner.outcome = ZeroDivisionError("private")
+    app = make_app(parts.metrics)
+    app.state.parts = parts
+    headers = {"Authorization": f"Bearer {token('ann', 60, SECRET)}", "Idempotency-Key": "k1"}
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.post("/chat", json=BODY, headers=headers)
+    assert answer.status_code == 500
+    assert answer.json() == {"detail": "internal error", "trace_id": answer.headers["x-trace-id"]}
+    assert len(answer.headers["x-trace-id"]) == 32
 
 
 def test_a_chat_needs_an_idempotency_key(client: TestClient) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import time
+from pathlib import Path
+
 import jwt
 import pytest
 
+from sut.app.service.cache import DISCOVERY
 from sut.app.service.config import Settings
 from sut.app.service.main import listen_addresses
-from sut.tokens import mint
+from sut.load import token
+from sut.settings import APP_PASSWORD
+
+RUNBOOK = Path(__file__).parents[2] / "runbooks" / "postgres-primary-down.md"
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -43,6 +51,27 @@ def test_the_wildcard_is_never_listened_on() -> None:
 
 def test_a_token_says_who_and_until_when() -> None:
     secret = "a secret of at least thirty-two bytes"
-    claims = jwt.decode(mint(secret, "ann", 60), secret, algorithms=["HS256"])
+    claims = jwt.decode(token("ann", 60, secret), secret, algorithms=["HS256"])
     assert claims["sub"] == "ann"
-    assert claims["exp"] - claims["iat"] == 60
+    assert 0 < claims["exp"] - time.time() <= 60
+
+
+def test_a_turn_whose_every_step_is_as_slow_as_it_may_be_meets_its_deadline() -> None:
+    settings = Settings()
+    steps = {
+        "cache, asked and filled": 2 * DISCOVERY * settings.cache_timeout,
+        "the question's vector": settings.embed_timeout,
+        "documents": settings.retrieve_timeout,
+        "both models": 2 * settings.llm_timeout,
+        "the turn's dozen statements, each on a healthy server": 0.5,
+    }
+    assert sum(steps.values()) <= settings.request_deadline, steps
+
+
+def test_a_replica_opens_few_connections() -> None:
+    settings = Settings()
+    assert (settings.pool_size, settings.documents_pool_size) == (6, 2)
+
+
+def test_the_runbook_knows_the_apps_password() -> None:
+    assert re.findall(r"user=app password=(\S+)", RUNBOOK.read_text()) == [APP_PASSWORD]

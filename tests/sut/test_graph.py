@@ -13,7 +13,7 @@ from sut.app.service.breaker import Breaker
 from sut.app.service.errors import Refusal
 from sut.app.service.graph import build
 from sut.app.service.llm import Models
-from sut.app.service.state import HISTORY, Answer, ChatState, Turn, TurnContext, fresh
+from sut.app.service.state import Answer, ChatState, Exchange, Turn, TurnContext, fresh
 
 from .fakes import FakeCache, FakeModel, FakeRetriever, turn
 
@@ -38,10 +38,10 @@ class Bench:
         self.stored.append(answer)
         return answer
 
-    def run(self, asked: Turn, *, resume: bool = False) -> ChatState:
+    def run(self, asked: Turn, *, resume: bool = False, history: tuple[Exchange, ...] = ()) -> ChatState:
         graph = build().copy(update={"checkpointer": self.saver})
         models = Models(self.primary, self.fallback, Breaker("llm-primary"), timeout=1)
-        context = TurnContext(asked, self.cache, self.retriever, models, self.store)
+        context = TurnContext(asked, self.cache, self.retriever, models, self.store, history)
 
         async def go() -> ChatState:
             entry = None if resume else fresh(asked)
@@ -78,21 +78,35 @@ def test_a_cached_answer_spares_retrieval_and_model_but_not_another_user() -> No
     assert bench.primary.calls == 2
 
 
+def test_an_answer_is_cached_for_the_conversation_that_it_was_given_in() -> None:
+    bench = Bench()
+    bench.run(turn("k1", message="And then?"), history=(("Where is my parcel?", "On its way."),))
+    bench.run(turn("k2", message="And then?"), history=(("Can I get a refund?", "Yes."),))
+    bench.run(turn("k3", message="And then?"))
+    assert [answer.model for answer in bench.stored] == ["model-1"] * 3
+    bench.run(turn("k4", message="and THEN?"), history=(("Where is my parcel?", "On its way."),))
+    assert bench.stored[3].model == "cache"
+
+
 def test_a_degraded_answer_is_not_cached() -> None:
     bench = Bench(retriever=FakeRetriever(down=True))
     bench.run(turn())
     assert bench.cache.kept == {}
 
 
-def test_the_model_sees_documents_and_the_last_exchanges_only() -> None:
+def test_the_model_sees_documents_and_the_exchanges_in_their_order() -> None:
     bench = Bench()
-    for number in range(HISTORY + 3):
-        bench.run(turn(f"k{number}", message=f"question {number}"))
-    last = bench.primary.seen[-1]
-    assert "one\ntwo" in str(last[0].content)
-    assert len(last) == 1 + 2 * HISTORY + 1
-    assert last[1].content == "question 2"
-    assert last[-1].content == f"question {HISTORY + 2}"
+    bench.run(turn(message="three"), history=(("one\x07", "first"), ("two", "second")))
+    [seen] = bench.primary.seen
+    assert "one\ntwo" in str(seen[0].content)
+    assert [message.content for message in seen[1:]] == ["one", "first", "two", "second", "three"]
+
+
+def test_an_exchange_is_not_carried_from_turn_to_turn_by_the_checkpoints() -> None:
+    bench = Bench()
+    bench.run(turn("k1", message="one"))
+    bench.run(turn("k2", message="two"))
+    assert [message.content for message in bench.primary.seen[1][1:]] == ["two"]
 
 
 def test_a_message_of_nothing_but_control_characters_is_refused() -> None:

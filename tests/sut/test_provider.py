@@ -44,6 +44,7 @@ def test_answers_are_the_same_whole_and_streamed_and_counted() -> None:
             "chat_stream": 1,
             "embeddings": 0,
             "models": 0,
+            "scripted": [],
         }
         await client.post("/admin/reset")
         assert (await (await client.get("/admin/requests")).json())["total"] == 0

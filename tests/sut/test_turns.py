@@ -22,7 +22,7 @@ from sut.app.service.graph import build
 from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.schema import ensure_schema
-from sut.app.service.state import Answer
+from sut.app.service.state import HISTORY, Answer
 from sut.stack import stack
 
 from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, nothing, turn
@@ -138,6 +138,20 @@ def test_a_repeated_key_is_answered_from_the_store_without_work(dsn: str) -> Non
     asyncio.run(go())
 
 
+def test_a_model_is_shown_the_last_exchanges_of_the_session_only(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "long") as pool:
+            model = FakeModel()
+            runner = replica(pool, model=model)
+            await runner.run(turn(session="another", message="not this"))
+            for number in range(HISTORY + 3):
+                await runner.run(turn(f"k{number}", "long", f"question {number}"))
+            said = [str(message.content) for message in model.seen[-1][1:]]
+            assert said[::2] == [f"question {number}" for number in range(2, HISTORY + 3)]
+
+    asyncio.run(go())
+
+
 def test_one_key_at_two_replicas_at_once_is_stored_once(dsn: str) -> None:
     async def go() -> None:
         async with pooled(dsn, "one") as one, pooled(dsn, "two") as two:
@@ -179,8 +193,8 @@ def test_a_connection_lost_at_any_point_costs_no_turn_and_doubles_none(
 
         store = turns.store
 
-        async def stored_then_crashed(*args: object) -> Answer:
-            answer: Answer = await store(*args)  # type: ignore[arg-type]
+        async def stored_then_crashed(*args: object, **options: bool) -> Answer:
+            answer: Answer = await store(*args, **options)  # type: ignore[arg-type]
             await crash()
             return answer
 
@@ -195,6 +209,10 @@ def test_a_connection_lost_at_any_point_costs_no_turn_and_doubles_none(
             assert not answer.replayed
             assert (await runner.read(f"crash-{point}", "ann"))["ids"] == ["k1"]
             assert model.calls == (2 if point == "generate" else 1)
+            # What was stored belongs to the conversation, whether or not its last checkpoint was written.
+            await runner.run(turn("k2", f"crash-{point}", "And then?"))
+            said = [message.content for message in model.seen[-1][1:]]
+            assert said == ["How?", "hello there", "And then?"]
 
     asyncio.run(go())
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.types import Lifespan
 
@@ -23,16 +25,18 @@ from .readiness import Readiness
 from .runner import Emit
 from .state import Answer, Turn
 
-Name = Annotated[str, Path(min_length=1, max_length=128)]
-Bearer = Annotated[str | None, Header(alias="Authorization")]
-Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128)]
+# Postgres stores no NUL: refused here, it costs no connection. Names hold no control characters at all.
+NAME = r"^[^\x00-\x1f\x7f]*$"
+TEXT = r"^[^\x00]*$"
+Name = Annotated[str, Path(min_length=1, max_length=128, pattern=NAME)]
+Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=NAME)]
 
 
 class ChatRequest(BaseModel):
     """What a client says."""
 
-    session: str = Field(min_length=1, max_length=128)
-    message: str = Field(min_length=1, max_length=4000)
+    session: str = Field(min_length=1, max_length=128, pattern=NAME)
+    message: str = Field(min_length=1, max_length=4000, pattern=TEXT)
 
 
 class TurnRunner(Protocol):
@@ -56,36 +60,49 @@ class Parts:
     dependencies: Mapping[str, Dependency]
 
 
+class Guarded(APIRoute):
+    """A route that asks who is there before it reads anything else: a stranger learns nothing from a 422."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler behind the check of the bearer token, whose `sub` is `request.state.subject`."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            secret = _parts(request).settings.jwt_secret
+            request.state.subject = subject(request.headers.get("Authorization"), secret)
+            return await handle(request)
+
+        return guarded
+
+
+users = APIRouter(route_class=Guarded)
 routes = APIRouter()
 
 
-@routes.post("/chat")
-async def chat(body: ChatRequest, request: Request, key: Key, authorization: Bearer = None) -> dict[str, Any]:
+@users.post("/chat")
+async def chat(body: ChatRequest, request: Request, key: Key) -> dict[str, Any]:
     """Answer a message; the same key gets the same answer, once stored."""
     parts = _parts(request)
-    turn = _turn(parts, body, key, authorization)
+    turn = _turn(request, body, key)
     return _shown(parts, turn, await parts.runner.run(turn))
 
 
-@routes.post("/chat/stream")
-async def chat_stream(
-    body: ChatRequest, request: Request, key: Key, authorization: Bearer = None
-) -> StreamingResponse:
+@users.post("/chat/stream")
+async def chat_stream(body: ChatRequest, request: Request, key: Key) -> StreamingResponse:
     """The answer as events: `token`*, `reset` (void so far), then `done` or `error`.
 
     `done` carries what `POST /chat` would answer, and comes only after the turn is stored.
     """
     parts = _parts(request)
-    turn = _turn(parts, body, key, authorization)
+    turn = _turn(request, body, key)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(parts, turn), media_type="text/event-stream", headers=headers)
 
 
-@routes.get("/session/{session}")
-async def session(session: Name, request: Request, authorization: Bearer = None) -> dict[str, object]:
+@users.get("/session/{session}")
+async def session(session: Name, request: Request) -> dict[str, object]:
     """The stored turns in order, read from the primary; an unknown session is empty."""
-    parts = _parts(request)
-    return await parts.runner.read(session, subject(authorization, parts.settings.jwt_secret))
+    return await _parts(request).runner.read(session, request.state.subject)
 
 
 @routes.get("/health/live")
@@ -122,8 +139,11 @@ async def metrics(request: Request) -> Response:
 def make_app(metrics: Metrics, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The application; its lifespan, or a test, puts Parts into `state.parts`."""
     app = FastAPI(title="Sample chat service", lifespan=lifespan)
+    app.include_router(users)
     app.include_router(routes)
     app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(Exception, _failed)
     app.add_middleware(Observed, metrics=metrics)
     return app
 
@@ -154,15 +174,27 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": error.reason}, error.status, headers=error.headers)
 
 
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # Without the input: half of a surrogate pair in it could not be sent back.
+    shown = [{name: found[name] for name in ("type", "loc", "msg")} for found in error.errors()]
+    return JSONResponse({"detail": shown}, 422)
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    # Sent from outside of every middleware, so the header is not yet there; the server logs the error.
+    trace = trace_id.get()
+    return JSONResponse({"detail": "internal error", "trace_id": trace}, 500, headers={"X-Trace-Id": trace})
+
+
 def _parts(request: Request) -> Parts:
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts
 
 
-def _turn(parts: Parts, body: ChatRequest, key: str, authorization: str | None) -> Turn:
-    sub = subject(authorization, parts.settings.jwt_secret)
-    return Turn(body.session, key, sub, body.message, trace_id.get())
+def _turn(request: Request, body: ChatRequest, key: str) -> Turn:
+    return Turn(body.session, key, request.state.subject, body.message, trace_id.get())
 
 
 def _shown(parts: Parts, turn: Turn, answer: Answer) -> dict[str, Any]:

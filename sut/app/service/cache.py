@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from redis.asyncio import Redis
@@ -15,9 +16,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from .breaker import Breaker, BreakerOpen
+from .errors import Refusal
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+# Discovery may ask a dead sentinel first: it leaves time for the next one.
+DISCOVERY = 3
 
 
 class Cache(Protocol):
@@ -35,14 +39,19 @@ class CacheUnavailable(Exception):
 
 
 class RedisCache:
-    """One attempt an operation, at most `timeout` seconds for it all, discovery included."""
+    """One attempt an operation, at most `timeout` seconds an answer, DISCOVERY times that with discovery.
 
-    def __init__(self, redis: Redis, breaker: Breaker, *, timeout: float, ttl: int = 300) -> None:
+    Where it is not `optional`, its failure is the turn's: what a service does that forgot to catch it.
+    """
+
+    def __init__(
+        self, redis: Redis, breaker: Breaker, *, timeout: float, ttl: int = 300, optional: bool = True
+    ) -> None:
         self._redis = redis
         self._breaker = breaker
-        # Discovery may ask a dead sentinel first: leave it time for the next one.
-        self._timeout = 3 * timeout
+        self._timeout = DISCOVERY * timeout
         self._ttl = ttl
+        self._optional = optional
 
     async def get(self, key: str) -> str | None:
         """The cached answer, or None; raises CacheUnavailable."""
@@ -64,6 +73,8 @@ class RedisCache:
                 async with asyncio.timeout(self._timeout):
                     return await operation()
         except (RedisError, OSError, BreakerOpen) as error:
+            if not self._optional:
+                raise Refusal(503, "the cache does not answer", retry_after=1) from error
             raise CacheUnavailable(type(error).__name__) from error
 
 
@@ -79,7 +90,7 @@ def connect(sentinels: tuple[tuple[str, int], ...], master: str, timeout: float)
     return client
 
 
-def cache_key(subject: str, message: str) -> str:
-    """One user's answers are not another's."""
-    digest = hashlib.sha256(f"{subject}\n{' '.join(message.lower().split())}".encode()).hexdigest()
-    return f"answer:{digest}"
+def cache_key(subject: str, message: str, history: Sequence[tuple[str, str]]) -> str:
+    """One user's answers are not another's, nor is an answer to one conversation an answer to another."""
+    asked = json.dumps([subject, " ".join(message.lower().split()), history])
+    return f"answer:{hashlib.sha256(asked.encode()).hexdigest()}"

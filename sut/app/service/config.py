@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+#: What a negative control may take away, so that a drill shows that it would have noticed.
+PROTECTIONS = frozenset({"breakers", "cache-fallback", "cache-timeout", "idempotency"})
+
 
 @dataclass(frozen=True)
 class Settings:
-    """All times are seconds. Secrets are kept out of `repr`."""
+    """All times are seconds. Secrets are kept out of `repr`. `without` names PROTECTIONS to leave out."""
 
     node: str = "app"
     zone: str = ""
@@ -27,12 +30,16 @@ class Settings:
     request_deadline: float = 4.0
     start_within: float = 2.0
     check_timeout: float = 1.0
-    llm_timeout: float = 1.4
-    embed_timeout: float = 0.5
-    retrieve_timeout: float = 0.5
-    cache_timeout: float = 0.3
+    # The steps of one turn, each at its slowest, fit in its deadline: tests/sut/test_config.py adds them up.
+    llm_timeout: float = 1.2
+    embed_timeout: float = 0.3
+    retrieve_timeout: float = 0.3
+    cache_timeout: float = 0.08
     drain: float = 2.5
-    pool_size: int = 12
+    # Small: after a failover all replicas reconnect at once, to a server that has only just been promoted.
+    pool_size: int = 6
+    documents_pool_size: int = 2
+    without: frozenset[str] = frozenset()
 
     @property
     def retrieval_dsn(self) -> str:
@@ -61,6 +68,7 @@ class Settings:
             port=_number("PORT", env.get("PORT", str(default.port))),
             request_deadline=float(env.get("REQUEST_DEADLINE", default.request_deadline)),
             drain=float(env.get("DRAIN_SECONDS", default.drain)),
+            without=_protections(env.get("WITHOUT", "")),
         )
 
 
@@ -72,6 +80,14 @@ def _addresses(name: str, text: str) -> tuple[tuple[str, int], ...]:
             raise ValueError(f"{name}: {part!r} is not host:port")
         found.append((host, _number(name, port)))
     return tuple(found)
+
+
+def _protections(text: str) -> frozenset[str]:
+    named = frozenset(filter(None, text.split(",")))
+    if unknown := named - PROTECTIONS:
+        known = ", ".join(sorted(PROTECTIONS))
+        raise ValueError(f"WITHOUT: unknown {', '.join(sorted(unknown))}; valid: {known}")
+    return named
 
 
 def _number(name: str, text: str) -> int:

@@ -53,7 +53,7 @@ def configure(node: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(node))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # The libraries log one line per request or per reconnection attempt: noise at ten chats a second.
+    # The libraries log one line per request or per reconnection attempt: noise under load.
     for name in ("httpx", "httpx2", "openai", "psycopg.pool"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

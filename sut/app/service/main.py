@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 def make_service(settings: Settings) -> FastAPI:
     """The app whose lifespan opens the pools and watches the dependencies; waits for none of them."""
-    metrics = Metrics()
+    metrics = Metrics(breakers="breakers" not in settings.without)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -43,10 +43,12 @@ def make_service(settings: Settings) -> FastAPI:
             size=settings.pool_size,
             check_timeout=settings.check_timeout,
         )
+        # The probes' own: behind slow turns they would wait, and call a replica unready that is only busy.
+        probes = make_pool(settings.database_url, name="probes", size=1, check_timeout=settings.check_timeout)
         documents = make_pool(
             settings.retrieval_dsn,
             name="documents",
-            size=4,
+            size=settings.documents_pool_size,
             check_timeout=settings.retrieve_timeout / 2,
             writable=False,
         )
@@ -62,9 +64,15 @@ def make_service(settings: Settings) -> FastAPI:
             llm_breaker,
             timeout=settings.llm_timeout,
         )
-        redis = connect(settings.redis_sentinels, settings.redis_master, settings.cache_timeout)
-        cache = RedisCache(redis, metrics.breaker("redis"), timeout=settings.cache_timeout)
-        readiness = Readiness(pool, embedder)
+        patience = settings.cache_timeout if "cache-timeout" not in settings.without else 60.0
+        redis = connect(settings.redis_sentinels, settings.redis_master, patience)
+        cache = RedisCache(
+            redis,
+            metrics.breaker("redis"),
+            timeout=patience,
+            optional="cache-fallback" not in settings.without,
+        )
+        readiness = Readiness(probes, embedder)
         runner = Runner(
             pool,
             build(),
@@ -74,19 +82,21 @@ def make_service(settings: Settings) -> FastAPI:
             replica=settings.node,
             deadline=settings.request_deadline,
             start_within=settings.start_within,
+            idempotent="idempotency" not in settings.without,
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,
         )
         async with httpx.AsyncClient(timeout=0.7) as client:
             dependencies = {
-                "postgres": Dependency(postgres(pool), vital=True),
+                "postgres": Dependency(postgres(probes), vital=True),
                 "redis": Dependency(cache.ping),
                 "llm-primary": Dependency(provider(client, settings.llm_primary_url)),
                 "llm-fallback": Dependency(provider(client, settings.llm_fallback_url)),
             }
             app.state.parts = Parts(settings, metrics, runner, readiness, dependencies)
-            await pool.open(wait=False)
-            await documents.open(wait=False)
+            pools = (pool, probes, documents)
+            for opened in pools:
+                await opened.open(wait=False)
             watching = [asyncio.create_task(readiness.watch()), asyncio.create_task(readiness.embed())]
             # What is loaded now stays: full collections would only stall requests.
             gc.collect()
@@ -96,7 +106,7 @@ def make_service(settings: Settings) -> FastAPI:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
-            await asyncio.gather(pool.close(1.0), documents.close(1.0), redis.aclose())
+            await asyncio.gather(*(opened.close(1.0) for opened in pools), redis.aclose())
             log.info("stopped")
 
     return make_app(metrics, lifespan)
@@ -119,9 +129,13 @@ class DrainingServer(uvicorn.Server):
         self._draining = True
         self._on_drain()
         log.warning("draining", extra={"seconds": self._drain})
-        stop = super().handle_exit
         loop = asyncio.get_running_loop()
-        loop.call_soon_threadsafe(lambda: loop.call_later(self._drain, stop, sig, frame))
+        loop.call_soon_threadsafe(lambda: loop.call_later(self._drain, self._stop))
+
+    def _stop(self) -> None:
+        # Not by uvicorn's own handler: it would raise the signal again at the end, and a drained process
+        # would look like a killed one.
+        self.should_exit = True
 
 
 def listen_addresses(hostname: str) -> list[str]:

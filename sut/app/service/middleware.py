@@ -1,4 +1,4 @@
-"""Around every request: trace id, metrics, one log line, and errors as JSON."""
+"""Around every request: trace id, metrics and one log line."""
 
 from __future__ import annotations
 

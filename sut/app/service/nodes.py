@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
 from .cache import CacheUnavailable, cache_key
 from .errors import Refusal
 from .retrieval import RetrievalUnavailable
-from .state import HISTORY, Answer, ChatState, TurnContext, degrade
+from .state import Answer, ChatState, Exchange, TurnContext, degrade
 
 SYSTEM = "You are the assistant of a shop. Answer briefly and only from what you know."
 
 
 async def validate(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
     """Normalise the message; raises Refusal 422 when nothing is left of it."""
-    message = "".join(c for c in state["message"] if c.isprintable() or c in "\n\t").strip()
+    message = _printable(state["message"])
     if not message:
         raise Refusal(422, "the message has no printable text")
     return {"message": message}
 
 
 async def cache(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
-    """Take a cached answer of this user to the same words."""
-    context = runtime.context
+    """Take a cached answer of this user to the same words after the same conversation."""
     try:
-        found = await context.cache.get(cache_key(context.turn.subject, state["message"]))
+        found = await runtime.context.cache.get(_key(state, runtime.context))
     except CacheUnavailable:
         return {"degraded": degrade(state, "no-cache")}
     return {"answer": found, "model": "cache"} if found else {}
@@ -42,12 +43,12 @@ async def retrieve(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState
 async def generate(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
     """Ask the models; raises ModelsUnavailable."""
     context = runtime.context
-    generated = await context.models.answer(prompt(state), context.emit)
+    generated = await context.models.answer(prompt(state, context.history), context.emit)
     degraded = degrade(state, "fallback-model") if generated.fallback else state.get("degraded", "")
     # An answer of a degraded turn would be served from the cache long after the trouble is over.
     if not degraded:
         try:
-            await context.cache.put(cache_key(context.turn.subject, state["message"]), generated.text)
+            await context.cache.put(_key(state, context), generated.text)
         except CacheUnavailable:
             degraded = "no-cache"
     return {"answer": generated.text, "model": generated.model, "degraded": degraded}
@@ -57,19 +58,21 @@ async def persist(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
     """Store the turn with its idempotency key; what is stored already stands."""
     answer = Answer(state["answer"], tuple(state.get("degraded", "").split()), state["model"])
     stored = await runtime.context.store(runtime.context.turn, answer)
-    history = [*state.get("history", []), [state["message"], stored.text]][-HISTORY:]
-    return {
-        "answer": stored.text,
-        "model": stored.model,
-        "degraded": " ".join(stored.degraded),
-        "history": history,
-    }
+    return {"answer": stored.text, "model": stored.model, "degraded": " ".join(stored.degraded)}
 
 
-def prompt(state: ChatState) -> list[BaseMessage]:
+def prompt(state: ChatState, history: Sequence[Exchange]) -> list[BaseMessage]:
     """System text with the documents, the last exchanges, the message."""
     system = f"{SYSTEM}\nKnown:\n{state['context']}" if state.get("context") else SYSTEM
     messages: list[BaseMessage] = [SystemMessage(system)]
-    for asked, answered in state.get("history", []):
-        messages += [HumanMessage(asked), AIMessage(answered)]
+    for asked, answered in history:
+        messages += [HumanMessage(_printable(asked)), AIMessage(answered)]
     return [*messages, HumanMessage(state["message"])]
+
+
+def _key(state: ChatState, context: TurnContext) -> str:
+    return cache_key(context.turn.subject, state["message"], context.history)
+
+
+def _printable(message: str) -> str:
+    return "".join(c for c in message if c.isprintable() or c in "\n\t").strip()

@@ -15,6 +15,7 @@ from .schema import embed_documents, ensure_schema
 
 log = logging.getLogger(__name__)
 UNUSABLE = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
+LIMIT = 3.0  # seconds, for one look or one round of vectors
 
 
 class Readiness:
@@ -51,7 +52,7 @@ class Readiness:
         while True:
             self._wake.clear()
             try:
-                async with asyncio.timeout(3.0):
+                async with asyncio.timeout(LIMIT):
                     self._say(await self._look())
             except UNUSABLE as error:
                 self._say(f"database: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
@@ -72,7 +73,7 @@ class Readiness:
         if not self._schema:
             return False
         try:
-            async with self._pool.connection(timeout=1.0) as conn:
+            async with asyncio.timeout(LIMIT), self._pool.connection(timeout=1.0) as conn:
                 return await embed_documents(conn, self._embedder)
         except (*UNUSABLE, *PROVIDER_ERRORS):
             return False

@@ -56,6 +56,7 @@ class Runner:
     replica: str
     deadline: float
     start_within: float
+    idempotent: bool = True
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
     _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
@@ -68,10 +69,14 @@ class Runner:
         now = asyncio.get_running_loop().time
         deadline, start_by = now() + self.deadline, now() + self.start_within
         try:
-            async with asyncio.timeout_at(deadline), self._alone(turn.session, start_by):
+            async with asyncio.timeout_at(deadline) as limit, self._alone(turn.session, start_by):
                 try:
                     return await self._attempt(turn, progress, emit, checkout=start_by - now())
                 except Broken:
+                    # Cancelled by the deadline, it broke while letting go of the lock. The deadline is
+                    # spent: nothing would bound a second attempt.
+                    if limit.expired():
+                        raise
                     self.on_retry()
                     log.warning("turn tried once more on a new connection")
                     if emit is not None:
@@ -124,9 +129,9 @@ class Runner:
             try:
                 progress.sent = True
                 admission = await turns.admit(conn, turn)
-                if admission.stored:
+                if admission.stored and self.idempotent:
                     return admission.stored if not again else replace(admission.stored, replayed=False)
-                return await self._graph(conn, turn, emit, resume=admission.again)
+                return await self._graph(conn, turn, emit, admission)
             finally:
                 await self._release(conn, turn.session)
 
@@ -140,13 +145,17 @@ class Runner:
         except TimeoutError:
             raise Broken("the server stopped answering") from None
 
-    async def _graph(self, conn: Connection, turn: Turn, emit: Emit | None, *, resume: bool) -> Answer:
+    async def _graph(
+        self, conn: Connection, turn: Turn, emit: Emit | None, admission: turns.Admission
+    ) -> Answer:
         graph = with_saver(self.graph, TurnSaver(conn))
         config: RunnableConfig = {"configurable": {"thread_id": turn.session}}
-        store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(_store, conn, self.replica)
-        context = TurnContext(turn, self.cache, self.retriever, self.models, store, emit)
+        store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(
+            _store, conn, self.replica, not self.idempotent
+        )
+        context = TurnContext(turn, self.cache, self.retriever, self.models, store, admission.history, emit)
         entry: ChatState | None = fresh(turn)
-        if resume:
+        if admission.again:
             # The key was admitted before, by a run that broke off: go on from its last checkpoint.
             snapshot = await graph.aget_state(config)
             if snapshot.values.get("turn") == turn.id and snapshot.next:
@@ -182,5 +191,5 @@ class Runner:
         return Refusal(503, reason, retry_after=1, not_applied=not progress.sent)
 
 
-async def _store(conn: Connection, replica: str, turn: Turn, answer: Answer) -> Answer:
-    return await turns.store(conn, turn, answer, replica)
+async def _store(conn: Connection, replica: str, always: bool, turn: Turn, answer: Answer) -> Answer:
+    return await turns.store(conn, turn, answer, replica, always=always)

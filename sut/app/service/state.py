@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 from .cache import Cache
 from .llm import Models
 from .retrieval import Retriever
 
 HISTORY = 6  # exchanges that a model is shown
+Exchange: TypeAlias = tuple[str, str]  # what was asked, what was answered
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Answer:
 
 
 class ChatState(TypedDict, total=False):
-    """The checkpointed state of a session (thread). All but `history` starts anew with every turn.
+    """The checkpointed state of a session (thread), which starts anew with every turn.
 
     Strings are kept inline in the checkpoint's row; a list costs a row of its own whenever it changes, so
     the degradations are one space-separated string.
@@ -47,18 +48,22 @@ class ChatState(TypedDict, total=False):
     answer: str
     model: str
     degraded: str
-    history: list[list[str]]
 
 
 @dataclass(frozen=True)
 class TurnContext:
-    """What a turn's nodes work with; not part of the state."""
+    """What a turn's nodes work with; not part of the state.
+
+    `history` holds the session's last stored exchanges, oldest first. They come from the table of turns, not
+    from the checkpoints: a turn may be stored and its last checkpoint lost.
+    """
 
     turn: Turn
     cache: Cache
     retriever: Retriever
     models: Models
     store: Callable[[Turn, Answer], Awaitable[Answer]]
+    history: tuple[Exchange, ...] = ()
     emit: Callable[[str, str], None] | None = None
 
 

@@ -15,11 +15,12 @@ import psycopg
 
 from .database import Connection
 from .errors import Broken, Refusal
-from .state import Answer, Turn
+from .state import HISTORY, Answer, Exchange, Turn
 
-# One statement, one commit: the owner, the admission, and the stored answer if there is one. It always
-# writes (`touched`), so its commit waits for the standby, and with it for every older commit that the
-# look-up saw: an answer is never replayed before it is as safe as when it was first given.
+# One statement, one commit: the owner, the admission, the stored answer if there is one, and the session's
+# last exchanges, to which nobody adds while the lock is held. It always writes (`touched`), so its commit
+# waits for the standby, and with it for every older commit that the look-up saw: an answer is never replayed
+# before it is as safe as when it was first given.
 ADMIT = """
 WITH owner AS (
     INSERT INTO sessions (session, sub) VALUES (%(session)s, %(sub)s)
@@ -29,19 +30,22 @@ WITH owner AS (
 ), stored AS (
     SELECT message, answer, degraded, model FROM turns
     WHERE session = %(session)s AND id = %(id)s ORDER BY seq LIMIT 1
+), recent AS (
+    SELECT seq, message, answer FROM turns WHERE session = %(session)s ORDER BY seq DESC LIMIT %(history)s
 ), admitted AS (
     INSERT INTO admissions (session, id, message, trace_id)
     SELECT %(session)s, %(id)s, %(message)s, %(trace)s FROM owner
     WHERE sub = %(sub)s AND NOT EXISTS (SELECT FROM earlier)
 )
-SELECT owner.sub AS sub, earlier.message AS earlier, stored.answer, stored.degraded, stored.model
+SELECT owner.sub AS sub, earlier.message AS earlier, stored.answer, stored.degraded, stored.model,
+    (SELECT json_agg(json_build_array(message, answer) ORDER BY seq) FROM recent) AS history
 FROM owner LEFT JOIN earlier ON true LEFT JOIN stored ON true
 """
 
 STORE = """
 INSERT INTO turns (session, id, message, answer, degraded, model, replica, trace_id)
 SELECT %(session)s, %(id)s, %(message)s, %(answer)s, %(degraded)s, %(model)s, %(replica)s, %(trace)s
-WHERE NOT EXISTS (SELECT FROM turns WHERE session = %(session)s AND id = %(id)s)
+WHERE %(always)s OR NOT EXISTS (SELECT FROM turns WHERE session = %(session)s AND id = %(id)s)
 RETURNING seq
 """
 
@@ -53,10 +57,11 @@ WHERE s.session = %s ORDER BY t.seq
 
 @dataclass(frozen=True)
 class Admission:
-    """`again`: the key was admitted before; `stored`: it was even answered."""
+    """`again`: the key was admitted before; `stored`: it was even answered; `history`: oldest first."""
 
     again: bool
     stored: Answer | None
+    history: tuple[Exchange, ...] = ()
 
 
 async def lock(conn: Connection, session: str) -> None:
@@ -85,6 +90,7 @@ async def admit(conn: Connection, turn: Turn) -> Admission:
             "sub": turn.subject,
             "message": turn.message,
             "trace": turn.trace_id,
+            "history": HISTORY,
         },
     )
     row = await cursor.fetchone()
@@ -97,11 +103,17 @@ async def admit(conn: Connection, turn: Turn) -> Admission:
     stored = None
     if row["answer"] is not None:
         stored = Answer(row["answer"], tuple(row["degraded"]), row["model"], replayed=True)
-    return Admission(again=row["earlier"] is not None, stored=stored)
+    history = tuple((asked, answered) for asked, answered in row["history"] or ())
+    return Admission(again=row["earlier"] is not None, stored=stored, history=history)
 
 
-async def store(conn: Connection, turn: Turn, answer: Answer, replica: str) -> Answer:
-    """Store the answer unless the key has one; returns the one that stands. Call with the lock held."""
+async def store(
+    conn: Connection, turn: Turn, answer: Answer, replica: str, *, always: bool = False
+) -> Answer:
+    """Store the answer unless the key has one (or `always`); returns the one that stands.
+
+    Call with the lock held.
+    """
     cursor = await conn.execute(
         STORE,
         {
@@ -113,6 +125,7 @@ async def store(conn: Connection, turn: Turn, answer: Answer, replica: str) -> A
             "model": answer.model,
             "replica": replica,
             "trace": turn.trace_id,
+            "always": always,
         },
     )
     if await cursor.fetchone() is not None:

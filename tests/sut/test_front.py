@@ -1,0 +1,71 @@
+"""What the front's HAProxy is told, as its entry point writes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HAPROXY = Path(__file__).parents[2] / "sut" / "haproxy"
+RETRIES = ["retries 2", "option redispatch 1", "retry-on conn-failure empty-response"]
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with the two programs that the entry point calls and that are not here, or not the same."""
+    for name, does in {"haproxy": "exit 0", "hostname": "echo '10.0.0.9 '"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def front(programs: Path, without: str = "none") -> dict[str, list[str]]:
+    """The lines of each section of the configuration, comments left out."""
+    settings = {"HAPROXY_ROLE": "front", "BACKENDS": "app-1,app-2", "WITHOUT": without}
+    folders = {"TEMPLATES": str(HAPROXY), "RUN": str(programs), "PATH": f"{programs}:{os.environ['PATH']}"}
+    entry = ["sh", str(HAPROXY / "entrypoint.sh")]
+    subprocess.run(entry, env={**settings, **folders}, check=True, timeout=10)
+    sections: dict[str, list[str]] = {}
+    for line in (programs / "haproxy.cfg").read_text().splitlines():
+        if line and not line.startswith((" ", "#")):
+            lines = sections.setdefault(line, [])
+        elif line and not line.strip().startswith("#"):
+            lines.append(line.strip())
+    return sections
+
+
+def servers(section: list[str]) -> list[str]:
+    return [line for line in section if line.startswith("server ")]
+
+
+def test_the_front_fails_open_to_the_same_replicas_with_the_same_retries(programs: Path) -> None:
+    told = front(programs)
+    assert "use_backend app_any if { nbsrv(app) lt 1 }" in told["frontend front"]
+    assert servers(told["backend app"]) == ["server app-1 app-1:8000", "server app-2 app-2:8000"]
+    assert servers(told["backend app_any"]) == [f"{line} no-check" for line in servers(told["backend app"])]
+    for backend in ("backend app", "backend app_any"):
+        assert [line for line in told[backend] if "retr" in line or "redispatch" in line] == RETRIES
+
+
+def test_a_retried_request_does_not_keep_the_word_that_nothing_was_applied(programs: Path) -> None:
+    lines = front(programs)["frontend front"]
+    counted = lines.index("http-response set-var-fmt(txn.retries) %rc")
+    assert lines[counted + 1] == "http-response del-header X-Not-Applied unless { var(txn.retries) -m str 0 }"
+
+
+def test_a_large_body_is_refused_at_the_front(programs: Path) -> None:
+    refusal = "http-request deny deny_status 413 if { req.hdr_val(content-length) gt 65536 }"
+    assert refusal in front(programs)["frontend front"]
+
+
+def test_the_control_without_redispatch_neither_checks_nor_retries(programs: Path) -> None:
+    told = front(programs, "redispatch")
+    assert "retries 0" in told["defaults"]
+    for backend in ("backend app", "backend app_any"):
+        assert not [line for line in told[backend] if "retr" in line or "redispatch" in line]
+        assert len(servers(told[backend])) == 2
+    # Unchecked servers count as up: the control never comes to the other backend.
+    assert not [line for lines in told.values() for line in lines if line.startswith("default-server")]
+    assert not [line for line in told["backend app"] if "check" in line]

@@ -1,0 +1,144 @@
+"""The runner over tables and locks that are not there: its deadline, and what the graph is given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+
+from sut.app.service import runner as module
+from sut.app.service import turns
+from sut.app.service.breaker import Breaker
+from sut.app.service.database import Pool
+from sut.app.service.errors import Broken, Refusal
+from sut.app.service.graph import build
+from sut.app.service.llm import Models
+from sut.app.service.runner import Runner
+from sut.app.service.state import Answer, Turn
+
+from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, nothing, turn
+
+
+class FakeConnection:
+    """Open until it is closed."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Database:
+    """Stands in for the module `turns`, in memory. The checkpoints of broken connections are kept."""
+
+    monkeypatch: pytest.MonkeyPatch
+    admitted: set[str] = field(default_factory=set)
+    stored: dict[str, tuple[str, Answer]] = field(default_factory=dict)
+    attempts: int = 0
+    before_admit: Hook = nothing
+    after_store: Hook = nothing
+    after_unlock: Hook = nothing
+
+    def __post_init__(self) -> None:
+        for name in ("lock", "admit", "store", "unlock"):
+            self.monkeypatch.setattr(turns, name, getattr(self, name))
+        saver = InMemorySaver()
+        self.monkeypatch.setattr(module, "TurnSaver", lambda conn: saver)
+
+    @asynccontextmanager
+    async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:
+        yield FakeConnection()
+
+    async def lock(self, conn: object, session: str) -> None:
+        self.attempts += 1
+
+    async def admit(self, conn: object, turn: Turn) -> turns.Admission:
+        await self.before_admit()
+        again = turn.id in self.admitted
+        self.admitted.add(turn.id)
+        history = tuple((message, answer.text) for message, answer in self.stored.values())
+        _, stored = self.stored.get(turn.id, (None, None))
+        return turns.Admission(again, replace(stored, replayed=True) if stored else None, history)
+
+    async def store(self, conn: object, turn: Turn, answer: Answer, *_: Any, **__: Any) -> Answer:
+        self.stored[turn.id] = (turn.message, answer)
+        await self.after_store()
+        return answer
+
+    async def unlock(self, conn: object, session: str) -> None:
+        await self.after_unlock()
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Database:
+    return Database(monkeypatch)
+
+
+def make(database: Database, model: FakeModel | None = None, deadline: float = 4.0) -> Runner:
+    models = Models(model or FakeModel(), FakeModel("model-2"), Breaker("llm-primary"), timeout=4.0)
+    pool = cast(Pool, database)
+    return Runner(
+        pool, build(), FakeCache(), FakeRetriever(), models, "app-1", deadline=deadline, start_within=2.0
+    )
+
+
+def test_a_deadline_that_ends_in_a_broken_connection_is_not_followed_by_another_attempt(
+    database: Database,
+) -> None:
+    async def broken() -> None:
+        raise Broken("gone")
+
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    database.before_admit, database.after_unlock = for_ever, broken
+
+    async def go() -> None:
+        async with asyncio.timeout(5):
+            with pytest.raises(Refusal) as caught:
+                await make(database, deadline=0.05).run(turn())
+        assert caught.value.status == 503
+
+    asyncio.run(go())
+    assert database.attempts == 1
+
+
+def test_a_turn_stored_just_before_its_connection_broke_stays_in_the_conversation(database: Database) -> None:
+    broke = False
+
+    async def once() -> None:
+        nonlocal broke
+        if not broke:
+            broke = True
+            raise Broken("gone")
+
+    database.after_store = once
+    model = FakeModel()
+    runner = make(database, model)
+
+    async def go() -> None:
+        assert (await runner.run(turn("k1", message="one"))).text == "hello there"
+        await runner.run(turn("k2", message="two"))
+
+    asyncio.run(go())
+    assert database.attempts == 3
+    assert [message.content for message in model.seen[-1][1:]] == ["one", "hello there", "two"]
+    assert model.calls == 2
+
+
+def test_without_idempotency_a_stored_key_is_answered_anew(database: Database) -> None:
+    model = FakeModel()
+    runner = replace(make(database, model), idempotent=False)
+
+    async def go() -> None:
+        await runner.run(turn("k1"))
+        assert not (await runner.run(turn("k1"))).replayed
+
+    asyncio.run(go())
+    assert model.calls == 2
