@@ -1,10 +1,10 @@
-"""Drills on Postgres: primary and synchronous standby under Patroni.
+"""The database loses its primary."""
 
-Bounds on timings are about three times what is typical (2 s to recover, 15 % of operations not served in the
-10 s that a kill is in force); bounds on what is lost have no headroom.
-"""
+import pytest
 
-from blackstart import Control, Drill, Objectives, experiment, kill, promoted
+from blackstart import Control, Drill, Objectives, experiment, kill, promoted, switchover
+
+pytestmark = pytest.mark.headline
 
 
 @experiment(
@@ -13,8 +13,19 @@ from blackstart import Control, Drill, Objectives, experiment, kill, promoted
     runbook="postgres-primary-down",
     objectives=Objectives(rto="10s", lost=0, split_brain=0, availability=0.55),
     control=Control(variant="async-replication", breaks="lost"),
-    expects_alert=None,
 )
 def test_primary_crash(drill: Drill) -> None:
     drill.inject(kill("postgres.primary", process="postgres"))
+    drill.observe(until=promoted("postgres"), limit="30s")
+
+
+@experiment(
+    hypothesis="When the Postgres primary is switched over as planned, clients are served again within "
+    "seconds and no acknowledged turn is lost.",
+    runbook="postgres-switchover",
+    objectives=Objectives(rto="10s", lost=0, split_brain=0, availability=0.55),
+    control=Control(variant="tcp-check", breaks="rto"),
+)
+def test_planned_switchover(drill: Drill) -> None:
+    drill.inject(switchover("postgres"))
     drill.observe(until=promoted("postgres"), limit="30s")

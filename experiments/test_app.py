@@ -1,0 +1,25 @@
+"""A replica of the app dies."""
+
+import pytest
+
+from blackstart import Control, Drill, Objectives, edge_timeout, experiment, kill
+
+pytestmark = pytest.mark.headline
+
+
+@experiment(
+    hypothesis="When an app replica dies with answers in it that nobody received, clients notice nothing, "
+    "and no turn is executed twice.",
+    runbook="app-replica-down",
+    objectives=Objectives(availability={"chat": 1.0, "session": 1.0}, lost=0, duplicate=0),
+    control=(
+        Control(variant="no-redispatch", breaks="availability"),
+        Control(variant="key-ignored", breaks="duplicate"),
+    ),
+)
+def test_replica_killed(drill: Drill) -> None:
+    with drill.inject(edge_timeout("front", "app-1", direction="downstream")):
+        drill.hold("600ms")
+        drill.inject(kill("app-1"))
+        drill.hold("500ms")
+    drill.observe(limit="20s")

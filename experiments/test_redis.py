@@ -1,0 +1,48 @@
+"""The cache goes away, comes back empty, or answers late: conversations go on."""
+
+import pytest
+
+from blackstart import Control, Drill, Objectives, edge_latency, experiment, kill, promoted
+from fixtures.cache import keep, kept
+
+pytestmark = pytest.mark.headline
+
+CHATS = {"chat": 1.0, "session": 1.0}
+
+
+@experiment(
+    hypothesis="When the Redis primary dies, a Sentinel promotes the replica, and chats go on throughout "
+    "without the cache.",
+    runbook="redis-primary-down",
+    objectives=Objectives(availability=CHATS, mode=["no-cache"], lost=0, duplicate=0),
+    control=Control(variant="no-cache-fallback", breaks="availability"),
+)
+def test_primary_killed(drill: Drill) -> None:
+    drill.inject(kill("redis.primary"))
+    drill.observe(until=promoted("redis"), limit="20s")
+
+
+@experiment(
+    hypothesis="A Redis primary that is back before the Sentinels notice does not come back empty.",
+    runbook="redis-primary-down",
+    objectives=Objectives(keys_lost=0, availability=CHATS),
+    control=Control(variant="no-persistence", breaks="keys_lost"),
+)
+def test_primary_back_at_once(drill: Drill) -> None:
+    keys = keep(drill.stack)
+    with drill.inject(kill("redis.primary", process="redis-server")):
+        pass
+    drill.observe(limit="10s")
+    drill.count("keys_lost", len(keys - kept(drill.stack, keys)))
+
+
+@experiment(
+    hypothesis="When one replica's way to the cache is slow, its chats skip the cache and are hardly later.",
+    runbook="redis-slow",
+    objectives=Objectives(p99={"chat": "+150ms"}, availability=CHATS, mode=["no-cache"]),
+    control=Control(variant="no-cache-timeout", breaks="p99"),
+)
+def test_slow_edge(drill: Drill) -> None:
+    drill.hold("12s")
+    drill.inject(edge_latency("app-1", "redis.primary", latency="800ms"))
+    drill.hold("12s")
