@@ -5,7 +5,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
-DRILL ?= experiments/test_postgres.py::test_primary_crash
+DRILL ?= experiments
+MARK ?= chaos and headline
 ARGS ?=
 
 help: ## list the targets
@@ -19,8 +20,8 @@ setup: ## a Docker engine if there is none, the Python environment, the base ima
 doctor: ## say what this machine lacks, and how to get it
 	@$(BIN)/blackstart doctor
 
-drill: setup ## the headline drill, to verdict and report (DRILL=<node id> for another)
-	$(PYTEST) -m chaos $(DRILL) $(ARGS)
+drill: setup ## the headline drills, to verdicts and report (DRILL=<node id> for one)
+	$(PYTEST) -m "$(MARK)" $(DRILL) $(ARGS)
 
 drill-all: setup ## every drill
 	$(PYTEST) -m chaos experiments $(ARGS)

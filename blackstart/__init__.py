@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from blackstart.drill.declare import experiment
     from blackstart.drill.trial import Drill
-    from blackstart.faults import edge_down, edge_latency, freeze, kill, switchover
+    from blackstart.faults import edge_down, edge_latency, edge_timeout, freeze, kill, llm_error, switchover
     from blackstart.model.experiment import Control
     from blackstart.model.objectives import Objectives
     from blackstart.observe.until import promoted
@@ -28,9 +28,11 @@ _HOMES = {
     "Objectives": "blackstart.model.objectives",
     "edge_down": "blackstart.faults",
     "edge_latency": "blackstart.faults",
+    "edge_timeout": "blackstart.faults",
     "experiment": "blackstart.drill.declare",
     "freeze": "blackstart.faults",
     "kill": "blackstart.faults",
+    "llm_error": "blackstart.faults",
     "promoted": "blackstart.observe.until",
     "switchover": "blackstart.faults",
 }
@@ -41,9 +43,11 @@ __all__ = [
     "Objectives",
     "edge_down",
     "edge_latency",
+    "edge_timeout",
     "experiment",
     "freeze",
     "kill",
+    "llm_error",
     "promoted",
     "switchover",
 ]

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from blackstart.model.errors import BlackstartError, CapabilityMissing, HarnessError
-from blackstart.model.experiment import Experiment, Role
+from blackstart.model.experiment import Control, Experiment, Role
 
 if TYPE_CHECKING:
+    from blackstart.drill.plan import Run
     from blackstart.drill.result import Result
     from blackstart.drill.session import StackSession
     from blackstart.drill.trial import Drill
@@ -27,6 +28,11 @@ ATTRIBUTE = "__blackstart__"
 _results = pytest.StashKey[list["Result"]]()
 _folder = pytest.StashKey[Path]()
 _summary = pytest.StashKey["Path | None"]()
+_plan = pytest.StashKey[list["Run"]]()
+_trouble = pytest.StashKey[bool]()
+_refuted = pytest.StashKey[bool]()
+#: Exit status where only the harness had trouble, as of `blackstart measure`.
+NO_VERDICT = 3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +55,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--chaos-keep-stack", action="store_true", help="leave the stack running for the next run"
     )
+    group.addoption("--chaos-plan", action="store_true", help="print what would be run, and touch nothing")
+    group.addoption(
+        "--chaos-step", action="store_true", help="wait for Enter while each fault is in force (terminal)"
+    )
     group.addoption("--chaos-seed", type=int, default=None, metavar="N", help="seed of load and timing")
 
 
@@ -59,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash[_results] = []
     config.stash[_summary] = None
+    config.stash[_plan] = []
+    config.stash[_trouble] = config.stash[_refuted] = False
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -66,14 +78,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not hasattr(metafunc.function, ATTRIBUTE) or "drill" not in metafunc.fixturenames:
         return
     option = metafunc.config.option
-    runs = [(Role.DRILL, n) for n in range(1, max(1, option.chaos_trials) + 1)]
+    spec: Experiment = getattr(metafunc.function, ATTRIBUTE)
+    runs: list[tuple[Role, int, Control | None]] = []
     if option.chaos_placebo or option.chaos_only == Role.PLACEBO:
-        runs.insert(0, (Role.PLACEBO, 1))
+        runs.append((Role.PLACEBO, 1, None))
+    runs += [(Role.DRILL, n, None) for n in range(1, max(1, option.chaos_trials) + 1)]
     if option.chaos_controls or option.chaos_only == Role.CONTROL:
-        runs.append((Role.CONTROL, 1))
+        runs += [(Role.CONTROL, 1, control) for control in spec.controls]
     if option.chaos_only:
         runs = [run for run in runs if run[0] == option.chaos_only]
-    ids = [role.value if role is not Role.DRILL else f"trial{n}" for role, n in runs]
+    names = {Role.DRILL: "trial{}", Role.PLACEBO: "placebo", Role.CONTROL: "control"}
+    ids = [names[r].format(n) + (f"-{control.variant}" if control else "") for r, n, control in runs]
     metafunc.parametrize("drill", runs, ids=ids, indirect=True)
 
 
@@ -85,9 +100,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if out:
             config.hook.pytest_deselected(items=out)
             items[:] = [i for i in items if i not in out]
+    if config.option.chaos_plan:
+        config.stash[_plan] = [run for run in map(_run_of, items) if run is not None]
+        config.hook.pytest_deselected(items=list(items))
+        items.clear()
     parallel = getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput")
     if parallel and any(i.get_closest_marker("chaos") for i in items):
         raise pytest.UsageError("drills share one stack and one machine: run them without xdist (-n 0)")
+
+
+def _run_of(item: pytest.Item) -> Run | None:
+    """The run that a test is, if it is a drill."""
+    spec = getattr(getattr(item, "obj", None), ATTRIBUTE, None)
+    if spec is None:
+        return None
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return (spec, *params.get("drill", (Role.DRILL, 1, None)))
 
 
 def _is_named(item: pytest.Item, named: tuple[str, ...]) -> bool:
@@ -150,7 +178,8 @@ def drill(request: pytest.FixtureRequest, blackstart_session: StackSession) -> D
         raise pytest.UsageError(
             f"{request.node.nodeid}: the fixture 'drill' needs the decorator @experiment(...)"
         )
-    role, trial = getattr(request, "param", (Role.DRILL, 1))
+    spec.validate(blackstart_session.stack.variants, request.config.rootpath / "runbooks")
+    role, trial, control = getattr(request, "param", (Role.DRILL, 1, None))
     config = request.config
     seed = config.option.chaos_seed
     if seed is None:
@@ -160,6 +189,8 @@ def drill(request: pytest.FixtureRequest, blackstart_session: StackSession) -> D
         experiment=spec,
         role=role,
         trial=trial,
+        control=control,
+        step=config.option.chaos_step,
         seed=seed,
         runbook=config.rootpath / "runbooks" / f"{spec.runbook}.md",
         command=f"pytest {shlex.quote(request.node.nodeid)} --chaos-seed {seed}",
@@ -182,24 +213,24 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     finally:
         if (session := item.funcargs.get("blackstart_session")) is not None:  # type: ignore[attr-defined]
             session.progress.fresh_line()
-        for result in item.config.stash[_results][before:]:
-            rto = result.measured["rto"]
-            item.user_properties += [
-                ("blackstart.verdict", str(result.verdict)),
-                ("blackstart.role", str(result.role)),
-                ("blackstart.rto_lo_s", rto["lo_s"]),
-                ("blackstart.rto_hi_s", rto["hi_s"]),
-                ("blackstart.lost", result.measured["rpo"]["lost"]),
-                ("blackstart.report", str(result.folder / "report.html")),
-            ]
+        if new := item.config.stash[_results][before:]:
+            from blackstart.drill.record import properties
+
+            item.user_properties += [pair for result in new for pair in properties(result)]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Harness trouble and failed hypotheses read as one sentence each, without a traceback."""
     report = yield
-    if call.excinfo is not None and call.excinfo.errisinstance(BlackstartError):
+    drill = item.get_closest_marker("chaos") is not None
+    if drill and call.excinfo is not None and call.excinfo.errisinstance(BlackstartError):
         report.blackstart_error = call.excinfo.errisinstance(HarnessError)
+        if report.blackstart_error:
+            item.config.stash[_trouble] = True
+            report.when = "setup" if report.when == "call" else report.when  # JUnit: an error, no failure
+        else:
+            item.config.stash[_refuted] = True
         if item.config.option.tbstyle == "auto":
             report.longrepr = f"{call.excinfo.type.__name__}: {call.excinfo.value}"
     return report
@@ -212,8 +243,23 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
     return None
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Exit 3 where nothing failed but the harness: there is no verdict, good or bad."""
+    stash = session.config.stash
+    if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and stash[_plan]:
+        session.exitstatus = pytest.ExitCode.OK
+    if session.exitstatus == pytest.ExitCode.TESTS_FAILED and stash[_trouble] and not stash[_refuted]:
+        session.exitstatus = NO_VERDICT
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """A table of verdicts and the path of the report."""
+    """The plan; or a table of verdicts and the path of the report."""
+    if plan := config.stash[_plan]:
+        from blackstart.drill.plan import plan_lines
+
+        terminalreporter.section("plan")
+        for line in plan_lines(plan):
+            terminalreporter.write_line(line)
     if results := config.stash[_results]:
         from blackstart.drill.table import summary_lines
 

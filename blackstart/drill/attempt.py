@@ -12,21 +12,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blackstart.drill.console import wait_for_enter
 from blackstart.drill.gates import StealGate
 from blackstart.drill.record import write_run
 from blackstart.drill.result import Result
 from blackstart.drill.until import Until
+from blackstart.drill.weakening import strengthen, weaken
 from blackstart.faults import Fault
 from blackstart.history.writer import EventWriter
 from blackstart.injection.injector import Injection, Injector
 from blackstart.injection.journal import Journal
 from blackstart.load.process import LoadProcess
-from blackstart.measure.judge import Finding
 from blackstart.measure.run import evaluate
 from blackstart.model.durations import human, seconds
-from blackstart.model.errors import ConfigError, LoadError
+from blackstart.model.errors import BiteError, ConfigError, LoadError, SteadyStateError
 from blackstart.model.experiment import Role
-from blackstart.model.verdict import Verdict, worst
+from blackstart.model.objectives import COUNTED, OF_THE_FAULT
+from blackstart.model.stack import Variant
+from blackstart.model.verdict import Verdict
 from blackstart.report.build import build
 from blackstart.report.redact import redact
 from blackstart.report.words import plural
@@ -39,19 +42,23 @@ if TYPE_CHECKING:
 #: the RTO of a kind whose last operation is due less than 3 s after the recovery is censored.
 SETTLE_S = 5.0
 #: A baseline is clean when clients have been well for this long, within the limit.
-BASELINE_S = 2.0
+BASELINE_S = 1.0
 BASELINE_LIMIT_S = 30.0
 #: The component may recover before its clients do; how long they are given on top of the limit.
 CLIENT_LIMIT_S = 30.0
 RESET_LIMIT = "60s"
 #: A placebo watches this long where the drill waits for its condition.
-PLACEBO_S = 5.0
-#: Faults strike at a random moment of the slowest detector's period (Patroni's loop_wait).
-PHASE_S = 2.0
+PLACEBO_S = 10.0
 
 
 class NotInjected:
     """What a placebo has in place of an injection."""
+
+    bite = "not injected"
+    in_force = expired = given_up = False
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
 
     def undo(self) -> None:
         """Nothing to undo."""
@@ -73,11 +80,11 @@ class Attempt:
         self.faults: list[dict[str, Any]] = []
         self.gates: list[str] = []
         self.notes: list[str] = []
-        self.extra: list[Finding] = []
         self.timings: dict[str, float] = {}
         self.schedule: list[dict[str, Any]] = []
         self._lead_done = False
         self.clean = False
+        self._gating = False
         self._before: dict[str, dict[str, str]] = {}
 
     # -- the life cycle -------------------------------------------------------------------------------
@@ -87,13 +94,15 @@ class Attempt:
         say = self.session.progress.say
         self.folder.mkdir(parents=True, exist_ok=True)
         say(f"{self.spec.name} [{self.role.value} {self.drill.trial}]: {self.spec.hypothesis}")
-        self._timed("prepare", lambda: reset(self.running, RESET_LIMIT))
+        self._timed("prepare", self._prepare)
         wall = datetime.now(UTC)
         with ExitStack() as stack:
             variant = self._weaken(stack)
             self.start_ns = time.monotonic_ns()
             self.events = EventWriter(self.folder / "events.jsonl", self._clock)
             stack.callback(self.events.close)
+            told = {"role": self.role.value, "expects_alert": self.spec.expects_alert}
+            self.events.write("drill", "trial", **told)
             self.events.write("drill", "objectives", objectives=self._objectives())
             self._observe_components(stack)
             journal = Journal(self.running.run_id)
@@ -104,12 +113,16 @@ class Attempt:
             self._timed("baseline", self._baseline)
             began = time.monotonic()
             if self.clean:
-                body()
+                self._strike(body)
             self.timings["fault"] = time.monotonic() - began
             self._timed("undo", self._undo)
-            self._timed("recovery", lambda: steady(self.running, RESET_LIMIT))
-            self._settle("after the undo", CLIENT_LIMIT_S)
+            if variant is None or variant.steady:
+                self._timed("recovery", self._recover)
+            self._settle("after the undo", CLIENT_LIMIT_S if variant is None else SETTLE_S + 5)
+            self._gating = False
             load.stop()
+            # What is held in the end is read from a stack that is well: a weakness may hide it.
+            self._timed("reset", self._strengthen)
             self._timed("final_reads", lambda: load.final_reads(20.0))
             self._keep_logs(wall)
         return self._judge(wall)
@@ -119,20 +132,44 @@ class Attempt:
         step()
         self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - begin
 
-    def _weaken(self, stack: ExitStack) -> Any:
-        if self.role is not Role.CONTROL:
-            return None
-        variant = self.running.stack.variant(self.spec.control.variant)
-        self.session.progress.say(f"weakening the stack: {variant.description}")
-        if variant.revert is not None:
-            stack.callback(self._strengthen, variant)
-        if variant.apply is not None:
-            variant.apply(self.running)
-        return variant
+    def _prepare(self) -> None:
+        if (left := strengthen(self.running)) is not None:
+            self.session.progress.say(f"an earlier run left the stack weakened ({left}): put right")
+        reset(self.running, RESET_LIMIT)
 
-    def _strengthen(self, variant: Any) -> None:
-        variant.revert(self.running)
-        self._timed("reset", lambda: steady(self.running, RESET_LIMIT))
+    def _weaken(self, stack: ExitStack) -> Variant | None:
+        if self.drill.control is None:
+            return None
+        name = self.drill.control.variant
+        self.session.progress.say(f"weakening the stack: {self.running.stack.variant(name).description}")
+        stack.callback(self._strengthen)
+        return weaken(self.running, name)
+
+    def _strengthen(self) -> None:
+        if strengthen(self.running) is not None:
+            steady(self.running, RESET_LIMIT)
+
+    def _strike(self, body: Callable[[], None]) -> None:
+        """Run the test's body; what it finds out counts, and the evidence is kept whatever it is."""
+        try:
+            body()
+        except BiteError as error:
+            self._find("bite", None, str(error), Verdict.UNKNOWN)
+        except AssertionError as error:
+            self._find("assertion", None, str(error) or "failed", Verdict.FAIL)
+
+    def _recover(self) -> None:
+        """The whole stack must be well again, not only its clients; one that stays ill fails the drill."""
+        try:
+            steady(self.running, RESET_LIMIT)
+        except SteadyStateError as error:
+            self.notes.append(str(error))
+            self._find("steady state", f"within {RESET_LIMIT}", str(error).partition("\n")[0], Verdict.FAIL)
+
+    def _find(self, objective: str, bound: Any, measured: str, verdict: Verdict) -> None:
+        """Record a finding of the drill itself in the events, from which the verdict is computed."""
+        told = {"objective": objective, "bound": bound, "measured": measured, "verdict": verdict.value}
+        self.events.write("drill", "finding", **told)
 
     def _observe_components(self, stack: ExitStack) -> None:
         for source in self.running.stack.sources:
@@ -155,12 +192,11 @@ class Attempt:
         """Wait for well clients. Where they are not, nothing is injected: it would prove nothing."""
         try:
             self.load.wait_clean(seconds=BASELINE_S, ratio=0.99, limit=BASELINE_LIMIT_S)
-            self.clean = True
+            self.clean = self._gating = True
         except LoadError as error:
             if not self.load.alive:
                 raise
-            self._trip("baseline")
-            self.extra.append(Finding("baseline", "2 s at 99 %", str(error), Verdict.UNKNOWN))
+            self._find("baseline", f"{BASELINE_S:.0f} s at 99 %", str(error), Verdict.UNKNOWN)
 
     def _undo(self) -> None:
         if self.injector.in_force:
@@ -174,16 +210,22 @@ class Attempt:
         fault.validate(self.running.stack)
         if self.role is Role.PLACEBO:
             self.notes.append(f"placebo: not injected: {fault.to_dict()}")
-            return NotInjected()
-        phase_s = self.rng.uniform(0, PHASE_S)
-        self.schedule.append({"action": "wait", "seconds": round(phase_s, 3)})
-        threading.Event().wait(phase_s)
-        self._lead()
-        if not self._before:
-            self._before = {s: dict(self.running.role_map(s)) for s in self.running.stack.roles}
+            return NotInjected(fault)
+        if not self.faults:
+            # The first fault strikes at any moment of the slowest detector's period.
+            phase_s = self.rng.uniform(0, seconds(self.running.stack.detector_period))
+            self.schedule.append({"action": "wait", "seconds": round(phase_s, 3)})
+            threading.Event().wait(phase_s)
+            self._lead()
+        self._before = {s: dict(self.running.role_map(s)) for s in self.running.stack.roles}
         self.schedule.append({"action": "inject", "fault": fault.to_dict()})
         self.session.progress.say(f"injecting {_short(fault)}")
-        return self.injector.inject(fault)
+        injection = self.injector.inject(fault)
+        if self.drill.step:
+            limit = human(seconds(fault.max_duration))
+            self.session.progress.say(f"in force, undone after {limit} at the latest; Enter goes on")
+            wait_for_enter()
+        return injection
 
     def _lead(self) -> None:
         if self.variant is None or self._lead_done:
@@ -195,15 +237,31 @@ class Attempt:
             self.injector.inject(fault, source="variant")
         threading.Event().wait(seconds(self.variant.lead))
 
+    def hold(self, duration_s: float) -> None:
+        """See Drill.hold."""
+        self.schedule.append({"action": "wait", "seconds": duration_s})
+        ended = threading.Event()
+        deadline = time.monotonic() + duration_s
+        while (left := deadline - time.monotonic()) > 0:
+            if not self.load.alive:
+                raise LoadError("the load client ended in the middle of the drill")
+            ended.wait(min(left, 0.5))
+
+    def count(self, name: str, value: int) -> None:
+        """See Drill.count."""
+        if name not in COUNTED:
+            raise ConfigError(f"nothing is called {name!r} that a drill counts; known: {', '.join(COUNTED)}")
+        self.events.write("drill", "count", name=name, value=value)
+
     def observe(self, until: Until | None, limit_s: float) -> None:
         """See Drill.observe."""
         if self.role is Role.PLACEBO:
-            threading.Event().wait(PLACEBO_S)
+            self.hold(PLACEBO_S)
             return
         if until is not None:
             self._await(until, limit_s)
             limit_s = CLIENT_LIMIT_S
-        self._settle("while the fault was in force", limit_s)
+        self._settle("while the fault was in force", max(limit_s, SETTLE_S + 1))
 
     def _await(self, until: Until, limit_s: float) -> None:
         until.begin(self._before)
@@ -220,7 +278,7 @@ class Attempt:
             last = seen
             tick.wait(0.05)
         text = f"not within {human(limit_s)}; last seen: {last}"
-        self.extra.append(Finding("observe", until.describe(), text, Verdict.FAIL))
+        self._find("observe", until.describe(), text, Verdict.FAIL)
 
     def _settle(self, when: str, limit_s: float) -> None:
         """Wait for clients that are well for a while; a stack that stays ill is a finding, not an error."""
@@ -238,8 +296,9 @@ class Attempt:
 
     def _objectives(self) -> dict[str, Any]:
         objectives = self.spec.objectives.to_dict()
-        if self.role is Role.PLACEBO:  # "during" is empty without a fault
-            objectives.pop("availability", None)
+        if self.role is Role.PLACEBO:
+            for name in OF_THE_FAULT:
+                objectives.pop(name, None)
         return objectives
 
     def _fault_event(self, source: str, event: str, **fields: Any) -> None:
@@ -262,7 +321,8 @@ class Attempt:
                     break
 
     def _trip(self, gate: str) -> None:
-        if gate not in self.gates:
+        """Only what goes on between a clean baseline and the end of the load is measured."""
+        if self._gating and gate not in self.gates:
             self.gates.append(gate)
             self.events.write("gate", "trip", gate=gate)
 
@@ -286,27 +346,19 @@ class Attempt:
 
     def _judge(self, wall: datetime) -> Result:
         evaluation = evaluate(self.folder)
-        measured = evaluation.to_dict()
-        found = [*evaluation.findings, *self.extra]
         self.notes += evaluation.notes
-        if self.role is Role.PLACEBO:
-            n = len(measured["outages"])
-            found.append(Finding("outages", 0, f"{n} without any fault", Verdict.FAIL if n else Verdict.PASS))
-        elif self.clean and not any(f["source"] == "fault" for f in self.faults):
-            # Without a fault RTO is 0 by definition: a test that forgets to inject must not pass.
-            found.append(Finding("injection", "at least one fault", "none was injected", Verdict.UNKNOWN))
-        verdict = worst(f.verdict for f in found)
         result = Result(
             self.spec,
             self.role,
             self.drill.trial,
             self.folder,
-            verdict,
-            found,
-            measured,
+            evaluation.verdict,
+            evaluation.findings,
+            evaluation.to_dict(),
             evaluation.checked(),
             self.timings,
             self.notes,
+            self.drill.control,
         )
         write_run(self, result, wall)
         self._timed("report", lambda: build(self.folder, self.running.stack.secrets))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
+
+from blackstart.model.errors import ConfigError
 
 
 class Progress:
@@ -51,3 +54,12 @@ class Progress:
 
 def _escape(text: str) -> str:
     return text.replace("[", r"\[")
+
+
+def wait_for_enter() -> None:
+    """Wait for Enter on the terminal itself: pytest has taken stdin away. ConfigError where there is none."""
+    try:
+        with Path("/dev/tty").open() as terminal:
+            terminal.readline()
+    except OSError as error:
+        raise ConfigError(f"--chaos-step needs a terminal: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,33 +23,41 @@ def experiment(
     hypothesis: str,
     runbook: str,
     objectives: Objectives,
-    control: Control,
+    control: Control | tuple[Control, ...],
     expects_alert: str | None = None,
-) -> Callable[[Callable[[Drill], None]], Callable[[Drill], None]]:
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare a drill.
 
-    The decorated function takes the fixture `drill`; it injects faults and observes. Load, steady state,
-    undo, judgement and report are done around it. It gets the marker `chaos`.
+    The decorated function takes the fixture `drill`, and others; it injects faults and observes. Load,
+    steady state, undo, judgement and report are done around it. It gets the marker `chaos`.
 
     `runbook` names a file `runbooks/<runbook>.md`. `control` names the stack variant on which the
-    objective `breaks` must break. Raises ConfigError if the declaration contradicts itself.
+    objective `breaks` must break; there may be several. Raises ConfigError if the declaration contradicts
+    itself.
     """
 
-    def decorate(function: Callable[[Drill], None]) -> Callable[[Drill], None]:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
         spec = Experiment(
-            name=function.__name__.removeprefix("test_"),
+            name=_name(function),
             hypothesis=hypothesis,
             runbook=runbook,
             objectives=objectives,
-            control=control,
+            controls=control if isinstance(control, tuple) else (control,),
             expects_alert=expects_alert,
         )
 
         @functools.wraps(function)
-        def run(drill: Drill) -> None:
-            drill.run(function)
+        def run(drill: Drill, **fixtures: Any) -> None:
+            drill.run(lambda drill: function(drill, **fixtures))
 
         setattr(run, ATTRIBUTE, spec)
-        return pytest.mark.chaos(run)
+        marked: Callable[..., None] = pytest.mark.chaos(run)
+        return marked
 
     return decorate
+
+
+def _name(function: Callable[..., None]) -> str:
+    """`postgres.primary_crash` for `test_primary_crash` of `test_postgres.py`: two files may use a name."""
+    module = function.__module__.rpartition(".")[2].removeprefix("test_")
+    return f"{module}.{function.__name__.removeprefix('test_')}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.result import Result
+from blackstart.report.build import junit_properties
 from blackstart.report.redact import redact_deep
 
 if TYPE_CHECKING:
@@ -26,16 +27,17 @@ def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
     configuration = running.stack.configuration
     data: dict[str, Any] = {
         "schema": 1,
-        "run_id": running.run_id,
+        "run_id": drill.session.report_id,
         "experiment": result.experiment.to_dict(),
         "runbook_path": os.path.relpath(drill.runbook, result.folder) if drill.runbook else None,
         "role": result.role.value,
+        "control": result.control.to_dict() if result.control else None,
         "trial": result.trial,
         "seed": drill.seed,
         "started": wall.isoformat(),
         "duration_s": round((datetime.now(UTC) - wall).total_seconds(), 3),
         "verdict": result.verdict.value,
-        "proved": result.proved,
+        "proof": result.proof.value,
         "findings": [
             {"objective": f.objective, "bound": f.bound, "measured": f.measured, "verdict": f.verdict.value}
             for f in result.findings
@@ -44,6 +46,7 @@ def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
         "check": result.checked,
         "stack": {
             "name": running.stack.name,
+            "run_id": running.run_id,
             "start_s": round(drill.session.started_s, 2),
             "edges": len(running.stack.edges),
             "instances": [
@@ -69,6 +72,19 @@ def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
     }
     text = json.dumps(redact_deep(data, running.stack.secrets), indent=2, default=str)
     (result.folder / "run.json").write_text(text + "\n")
+
+
+def properties(result: Result) -> list[tuple[str, object]]:
+    """What JUnit is told of a trial."""
+    run = json.loads((result.folder / "run.json").read_text())
+    return [*junit_properties(run).items(), ("blackstart.report", str(result.folder / "report.html"))]
+
+
+def supersede(result: Result) -> None:
+    """Mark a trial that a gate left open and that is run again: its figures are no longer counted."""
+    path = result.folder / "run.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "superseded": True}, indent=2) + "\n")
 
 
 def _image(attempt: Attempt, instance: str) -> dict[str, str]:

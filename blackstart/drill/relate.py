@@ -33,17 +33,21 @@ def relate(results: Iterable[Result], session_folder: Path, secrets: tuple[str, 
 def _write(result: Result, siblings: list[Result], secrets: tuple[str, ...]) -> None:
     path = result.folder / "run.json"
     data = json.loads(path.read_text())
-    related: dict[str, Any] = {}
+    related: dict[str, Any] = {"controls": []}
     for sibling in siblings:
         if sibling.role is Role.DRILL:
             continue
-        related[sibling.role.value] = {
+        told = {
             "verdict": sibling.verdict.value,
-            "proved": sibling.proved,
+            "proof": sibling.proof.value,
             "broke": sibling.broke,
             "path": os.path.relpath(sibling.folder / "report.html", result.folder),
         }
-    if related:
+        if sibling.control is not None:
+            related["controls"].append({**sibling.control.to_dict(), **told})
+        else:
+            related[sibling.role.value] = told
+    if len(siblings) > 1:
         data["related"] = related
         path.write_text(json.dumps(data, indent=2) + "\n")
         build(result.folder, secrets)

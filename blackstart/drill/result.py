@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from blackstart.measure.judge import Finding
-from blackstart.model.experiment import Experiment, Role
+from blackstart.measure.trial import control_verdict
+from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.verdict import Verdict
 
 
@@ -25,6 +26,7 @@ class Result:
     checked: dict[str, Any]
     timings: dict[str, float]
     notes: list[str]
+    control: Control | None = None
 
     @property
     def broke(self) -> list[str]:
@@ -32,8 +34,17 @@ class Result:
         return [f.objective for f in self.findings if f.verdict is Verdict.FAIL]
 
     @property
-    def proved(self) -> bool:
-        """Whether this trial shows what it is for; for a control, that the named objective broke."""
-        if self.role is Role.CONTROL:
-            return self.experiment.control.breaks in self.broke
-        return self.verdict is Verdict.PASS
+    def proof(self) -> Verdict:
+        """Whether the trial shows what it is for: for a control, that the named objective broke."""
+        if self.control is not None:
+            return control_verdict(self.findings, self.control.breaks)
+        return self.verdict
+
+    @property
+    def gated(self) -> bool:
+        """Whether a validity gate, not the service, left it open."""
+        if self.proof is not Verdict.UNKNOWN:
+            return False
+        return any(
+            f.objective in ("gates", "baseline") and f.verdict is Verdict.UNKNOWN for f in self.findings
+        )

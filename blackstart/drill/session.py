@@ -50,6 +50,7 @@ class StackSession:
     progress: Progress
     keep: bool = False
     run_id: str = field(default_factory=new_run_id)
+    report_id: str = ""
     started_s: float = 0.0
     _running: RunningStack | None = None
     _platform: DockerPlatform | None = None
@@ -71,8 +72,8 @@ class StackSession:
 
     @property
     def folder(self) -> Path:
-        """Where this run writes."""
-        return self.reports / self.run_id
+        """Where this run writes; a stack that is kept serves several runs."""
+        return self.reports / self.report_id
 
     def __enter__(self) -> StackSession:
         try:
@@ -93,15 +94,17 @@ class StackSession:
         self._undo.append(lock.release)
         for line in heal().lines:
             say(line)
-        found = kept.find(self.stack, self._platform)
+        self.report_id = self.run_id
+        tags = ensure_images(self.stack.images(), progress=say)
+        found = kept.find(self.stack, self._platform, tags)
         if found is not None:
             self.run_id, self.keep = found.run_id, True
             say(f"using the stack of run {found.run_id} that `blackstart up` left running")
         else:
             check_room(self.stack.memory_mib, self.stack.disk_mib)
         self.folder.mkdir(parents=True, exist_ok=True)
-        tags = ensure_images(self.stack.images(), progress=say)
-        watchdog = Watchdog.start(self.run_id, remove_stack=not self.keep)
+        # A stack that is to be kept is removed all the same if it does not get steady.
+        watchdog = Watchdog.start(self.run_id, remove_stack=found is None, engine=self._platform.engine_id())
         self._undo.append(watchdog.done)
         begin = time.monotonic()
         if found is not None:
@@ -109,14 +112,15 @@ class StackSession:
         else:
             size = len(self.stack.instances)
             say(f"starting stack {self.stack.name!r}, {size} instances, run {self.run_id}")
-            if not self.keep:
-                self._undo.append(self._remove)
+            self._undo.append(self._remove)
             self._running = up(self.stack, self.run_id, self._platform, tags, say)
         steady(self._running, STEADY_LIMIT)
         self.started_s = time.monotonic() - begin
         say(f"steady state after {human(self.started_s)}")
-        if self.keep:
-            kept.remember(self._running)
+        if self.keep and found is None:
+            kept.remember(self._running, tags)
+            self._undo.remove(self._remove)
+            watchdog.keep_stack()
 
     def _remove(self) -> None:
         self.progress.say("removing the stack")

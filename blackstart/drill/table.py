@@ -12,6 +12,7 @@ from blackstart.drill.result import Result
 from blackstart.model.durations import human
 from blackstart.model.experiment import Role
 from blackstart.model.verdict import Verdict
+from blackstart.report.matrix import SIGNS, Sabotage, matrix
 
 _COLOUR = {"pass": "green", "fail": "red", "unknown": "yellow", "caught": "green", "NOT CAUGHT": "red"}
 
@@ -20,30 +21,72 @@ def summary_lines(results: Sequence[Result], width: int = 118) -> list[str]:
     """One row a trial: verdict, RTO with its bounds, lost writes, availability, outcome of the control."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("drill", "run as", "verdict", "RTO", "lost", "availability", "objectives broken"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "drill", overflow="fold")
     for result in results:
         word = outcome(result)
         table.add_row(
             result.experiment.name,
-            result.role.value if result.role is not Role.DRILL else f"trial {result.trial}",
+            _run_as(result),
             f"[{_COLOUR.get(word, 'yellow')}]{word}[/]",
             rto(result),
             str(result.measured["rpo"]["lost"]),
             availability(result),
             ", ".join(result.broke) or "none",
         )
+    return [*_lines(table, width), *_matrix_lines(results, width)]
+
+
+def _matrix_lines(results: Sequence[Result], width: int) -> list[str]:
+    """Objective by control, and the mutation score; nothing where no control was run."""
+    sabotages = [
+        Sabotage(
+            r.experiment.name,
+            r.control.variant,
+            r.control.breaks,
+            tuple(r.experiment.objectives.to_dict()),
+            tuple(r.broke),
+            r.proof,
+        )
+        for r in results
+        if r.control is not None
+    ]
+    found = matrix(sabotages, [o for r in results for o in r.experiment.objectives.to_dict()])
+    if found is None:
+        return []
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("objective")
+    table.add_column("over all")
+    for number in range(1, len(found.sabotages) + 1):
+        table.add_column(str(number), justify="center")
+    for objective, status, cells in found.rows:
+        table.add_row(objective, f"[{_COLOUR.get(status, 'yellow')}]{status}[/]", *(SIGNS[c] for c in cells))
+    legend = [f"  {n}  {s.variant} ({s.drill})" for n, s in enumerate(found.sabotages, 1)]
+    return [
+        "",
+        *_lines(table, width),
+        *legend,
+        "  ● caught by the objective named for it   ○ broke too   ✕ named, NOT CAUGHT   · held",
+        f"resilience mutation score: {found.score}",
+    ]
+
+
+def _lines(table: Table, width: int) -> list[str]:
     out = io.StringIO()
     Console(file=out, width=width, force_terminal=False).print(table)
     return out.getvalue().rstrip().splitlines()
 
 
+def _run_as(result: Result) -> str:
+    if result.control is not None:
+        return f"control {result.control.variant}"
+    return result.role.value if result.role is Role.PLACEBO else f"trial {result.trial}"
+
+
 def outcome(result: Result) -> str:
     """The verdict; for a control, whether the weakness was caught by the named objective."""
-    if result.role is not Role.CONTROL:
+    if result.control is None:
         return result.verdict.value
-    if result.proved:
-        return "caught"
-    return "NOT CAUGHT" if result.verdict is not Verdict.UNKNOWN else "unknown"
+    return {Verdict.PASS: "caught", Verdict.FAIL: "NOT CAUGHT"}.get(result.proof, "unknown")
 
 
 def rto(result: Result) -> str:

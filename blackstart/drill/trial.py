@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blackstart.drill.attempt import Attempt, NotInjected
+from blackstart.drill.record import supersede
 from blackstart.drill.result import Result
 from blackstart.drill.session import StackSession
 from blackstart.drill.until import Until
@@ -16,7 +17,7 @@ from blackstart.faults import Fault
 from blackstart.injection.injector import Injection
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError, HypothesisFailed
-from blackstart.model.experiment import Experiment, Role
+from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.verdict import Verdict
 
 
@@ -29,6 +30,8 @@ class Drill:
     role: Role
     trial: int
     seed: int
+    control: Control | None = None
+    step: bool = False
     runbook: Path | None = None
     command: str = ""
     results: list[Result] = field(default_factory=list)
@@ -54,21 +57,34 @@ class Drill:
         """Watch until the condition is met and the clients have recovered, at most `limit` for the former."""
         self._current().observe(until, seconds(limit))
 
+    def hold(self, duration: Duration) -> None:
+        """Keep everything as it is for `duration`, under load: a longer baseline, or a fault that lasts."""
+        self._current().hold(seconds(duration))
+
+    def count(self, name: str, value: int) -> None:
+        """Record what the drill itself counted, for the objective `name` (see `Objectives`).
+
+        Raises ConfigError for a name that is none.
+        """
+        self._current().count(name, value)
+
     def run(self, body: Callable[[Drill], None]) -> None:
         """Run `body` as a trial: load, baseline, body, undo, judgement, report; then assert.
 
         A trial that a validity gate made unknown runs again, once. Raises HypothesisFailed.
         """
         result = self._attempt_once(body)
-        if result.verdict is Verdict.UNKNOWN and _gated(result):
+        if result.gated:
             self.session.progress.say("a validity gate tripped: this trial is run again, once")
+            supersede(result)
             result = self._attempt_once(body)
         self.results.append(result)
         self._assert(result)
 
     def _attempt_once(self, body: Callable[[Drill], None]) -> Result:
         self._attempt += 1
-        label = self.role.value if self.role is not Role.DRILL else f"trial-{self.trial}"
+        label = f"trial-{self.trial}" if self.role is Role.DRILL else self.role.value
+        label += f"-{self.control.variant}" if self.control else ""
         suffix = f"-again{self._attempt - 1}" if self._attempt > 1 else ""
         folder = self.session.folder / self.experiment.name / f"{label}{suffix}"
         self._begun = Attempt(self, folder, random.Random(self.seed))
@@ -84,25 +100,22 @@ class Drill:
 
     def _assert(self, result: Result) -> None:
         where = f"\n  report: {result.folder / 'report.html'}"
-        if result.proved:
+        if result.proof is Verdict.PASS:
             return
-        if self.role is Role.CONTROL:
+        if self.control and result.proof is Verdict.FAIL:
             raise HypothesisFailed(
-                f"NOT CAUGHT: on stack variant {self.experiment.control.variant!r} the objective "
-                f"{self.experiment.control.breaks!r} had to break, and did not "
+                f"NOT CAUGHT: on stack variant {self.control.variant!r} the objective "
+                f"{self.control.breaks!r} had to break, and did not "
                 f"(broken: {', '.join(result.broke) or 'none'}).\n{_lines(result)}{where}"
             )
-        word = "UNKNOWN" if result.verdict is Verdict.UNKNOWN else "FAILED"
+        word = "UNKNOWN" if result.proof is Verdict.UNKNOWN else "FAILED"
         raise HypothesisFailed(f"{word}: {self.experiment.hypothesis}\n{_lines(result)}{where}")
 
 
 def _lines(result: Result) -> str:
     return "\n".join(
-        f"  {f.verdict.value:7} {f.objective}: {f.measured} (bound {f.bound})"
+        f"  {f.verdict.value:7} {f.objective}: {f.measured}"
+        + (f" (bound {f.bound})" if f.bound is not None else "")
         for f in result.findings
         if f.verdict is not Verdict.PASS
     )
-
-
-def _gated(result: Result) -> bool:
-    return any(f.objective == "gates" and f.verdict is Verdict.UNKNOWN for f in result.findings)

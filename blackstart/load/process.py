@@ -36,8 +36,6 @@ class LoadProcess:
     ) -> None:
         self._plan, self._folder, self._start_ns = plan, folder, start_ns
         self.on_line = on_line
-        self.gates: list[dict[str, Any]] = []
-        """The lines on which the client called its own timing into question."""
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
         self._lines: deque[dict[str, Any]] = deque(maxlen=_KEEP)
@@ -107,7 +105,8 @@ class LoadProcess:
         if not self._wait(clean, limit):
             last = orjson.dumps(self.latest).decode()
             raise LoadError(
-                f"no clean baseline ({wanted} s at {ratio:.0%} ok) after {_limit(limit)}; last second: {last}"
+                f"clients were not well for {wanted} s in a row ({ratio:.0%} ok) within {_limit(limit)}; "
+                f"last second: {last}"
             )
 
     def stop(self, limit: Duration = 30) -> None:
@@ -203,8 +202,6 @@ class LoadProcess:
             else:
                 self._lines.append(line)
                 self._reports += 1
-            if "gate" in line:
-                self.gates.append(line)
             self._changed.notify_all()
         if self.on_line is not None:
             self.on_line(line)

@@ -259,6 +259,8 @@ class Runner:
         f = lane.operation.f
         while True:
             async with gate:
+                if self._loop.time() > deadline:  # it waited for its turn all the while
+                    return False
                 values = self._values(key)
                 value = {"key": key}
                 process = self._processes.take()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from blackstart.model.errors import ConfigError
+from blackstart.model.errors import ConfigError, HarnessError
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -27,10 +27,15 @@ class Promoted:
 
         Raises ConfigError if the service has no roles.
         """
+        if not before:
+            raise ConfigError(f"promoted({self.service!r}): inject first, then observe")
         if self.service not in before:
             known = ", ".join(before) or "none"
             raise ConfigError(f"promoted({self.service!r}): no such service with roles; known: {known}")
         self._before = frozenset(i for i, role in before[self.service].items() if role == self.role)
+        if not self._before:
+            # Else the very same one would count as another once it tells its role again.
+            raise HarnessError(f"nobody told to be {self.role} of {self.service!r} before the fault")
 
     def check(self, running: RunningStack) -> str | None:
         """None once met, else who has which role now."""

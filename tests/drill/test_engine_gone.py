@@ -15,7 +15,7 @@ import pytest
 
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.engine import endpoint
-from blackstart.stack.waiting import wait_for
+from blackstart.platforms.waiting import wait_for
 from tests.drill.test_life_cycle import Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -84,7 +84,7 @@ def test_it_is_said_what_is_not_undone_and_heal_undoes_it_later(
         wait_for("the fault to be in force", run.fault_began, limit="90s")
         relay.cut()
         code, out = run.finish(240)
-        assert code == 1, out
+        assert code == 3, out
         assert "NOT undone" in out, out
         assert "the Docker engine does not answer" in out, out
         assert "docker unpause" in out, "the command by which a person undoes it"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from blackstart.platforms.docker import DockerPlatform
-from blackstart.stack.waiting import wait_for
+from blackstart.platforms.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -26,7 +26,7 @@ class Run:
     """A pytest of the small project, in a process of its own."""
 
     def __init__(self, tmp: Path, test: str, *options: str, **environment: str) -> None:
-        self.reports, self.name = tmp / "reports", test.removeprefix("test_")
+        self.reports, self.name = tmp / "reports", test.replace("test_", "drills_small.")
         self.environment = {**os.environ, "BLACKSTART_STATE": str(tmp / "state"), **environment}
         self.process = subprocess.Popen(
             [
@@ -89,14 +89,15 @@ def test_drill_control_and_placebo_each_show_what_they_are_for(
     code, out = run.finish()
     assert code == 0, out
     drill, control, placebo = (
-        _load(run.trial(label=label) / "run.json") for label in ("trial-1", "control", "placebo")
+        _load(run.trial(label=label) / "run.json")
+        for label in ("trial-1", "control-no-persistence", "placebo")
     )
     assert drill["verdict"] == "pass"
     assert drill["measure"]["rto"]["hi_s"] > 0
     assert "lost" in [f["objective"] for f in control["findings"] if f["verdict"] == "fail"]
     assert placebo["verdict"] == "pass"
     assert placebo["measure"]["outages"] == []
-    assert drill["related"]["control"]["proved"] is True
+    assert [c["proof"] for c in drill["related"]["controls"]] == ["pass"]
     assert drill["related"]["placebo"]["verdict"] == "pass"
     assert "caught" in out
     for name in ("report.html", "report.md", "history.jsonl", "events.jsonl", "logs/store-1.log"):
@@ -122,7 +123,7 @@ def test_a_false_hypothesis_fails_and_a_drill_without_fault_is_unknown(tmp_path:
     assert found["verdict"] == "fail"
     assert found["measure"]["rto"]["hi_s"] > 1.0
     assert "UNKNOWN: A drill that forgets to inject" in out
-    assert _load(run.trial("store_spared") / "run.json")["verdict"] == "unknown"
+    assert _load(run.trial("drills_small.store_spared") / "run.json")["verdict"] == "unknown"
 
 
 def test_a_killed_test_process_leaves_nothing(held: Run, platform: DockerPlatform) -> None:

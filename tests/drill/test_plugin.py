@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from blackstart.model.errors import ConfigError
+from blackstart.model.experiment import Control, Experiment
+from blackstart.model.objectives import Objectives
+from blackstart.model.stack import Variant
 
 pytest_plugins = ["pytester"]
 
@@ -55,7 +61,7 @@ def test_trials_controls_and_placebos_are_runs_of_their_own(pytester: pytest.Pyt
         "--collect-only", "-q", "-m", "chaos", "--chaos-trials", "2", "--chaos-controls", "--chaos-placebo"
     )
     result.stdout.fnmatch_lines(
-        ["*test_one?placebo?", "*test_one?trial1?", "*test_one?trial2?", "*test_one?control?"]
+        ["*test_one?placebo?", "*test_one?trial1?", "*test_one?trial2?", "*test_one?control-*?"]
     )
 
 
@@ -76,3 +82,44 @@ def test_an_unknown_platform_names_the_known_ones(pytester: pytest.Pytester) -> 
     pytester.makepyfile(test_it=DRILL)
     result = pytester.runpytest("-m", "chaos", "--chaos-platform", "podman")
     result.stdout.fnmatch_lines(["*unknown platform 'podman'; known: docker*"])
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "tag"),
+    [("PlatformError('gone')", 3, "<error"), ("HypothesisFailed('no')", 1, "<failure")],
+)
+def test_harness_trouble_is_an_error_and_a_refuted_hypothesis_a_failure(
+    pytester: pytest.Pytester, raised: str, code: int, tag: str
+) -> None:
+    name = raised.partition("(")[0]
+    pytester.makepyfile(
+        test_it=f"""
+        import pytest
+        from blackstart.model.errors import {name}
+
+        @pytest.mark.chaos
+        def test_one():
+            raise {raised}
+        """
+    )
+    result = pytester.runpytest("-m", "chaos", "--junitxml=junit.xml")
+    assert result.ret == code
+    assert tag in (pytester.path / "junit.xml").read_text()
+
+
+def test_a_variant_or_runbook_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    spec = Experiment("e", "h", "down", Objectives(lost=0), (Control("weak", "lost"),))
+    with pytest.raises(ConfigError, match="no variant 'weak'; the stack has: other"):
+        spec.validate([Variant("other", "another")], tmp_path)
+    with pytest.raises(ConfigError, match=r"no runbook .*down\.md; there are: up"):
+        (tmp_path / "up.md").touch()
+        spec.validate([Variant("weak", "weak")], tmp_path)
+
+
+def test_the_plan_is_printed_and_nothing_is_touched(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=DRILL)
+    result = pytester.runpytest("-m", "chaos", "--chaos-plan", "--chaos-controls")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["it.one: h", "*objectives: lost=0", "*runbooks/r.md", "*trial 1", "*control, weakened by 'v'*"]
+    )

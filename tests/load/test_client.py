@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from blackstart.load.operations import HttpOperation, LoadPlan
 from blackstart.load.process import LoadProcess
 from blackstart.measure.check import check
 from blackstart.model.errors import LoadError
-from blackstart.stack.waiting import wait_for
+from blackstart.platforms.waiting import wait_for
 
 Line = dict[str, Any]
 
@@ -219,6 +220,24 @@ def test_an_invoke_is_on_record_before_its_request_arrives(server: Server, load:
         load.wait_clean()
 
 
+def test_closing_reads_that_hang_do_not_make_the_others_wait_beyond_the_limit(
+    server: Server, tmp_path: Path
+) -> None:
+    made = plan(server)
+    chat, read = (replace(each, keys=30) for each in made.operations)
+    closing = tuple(replace(each, deadline="1s") for each in made.closing)
+    load = LoadProcess(replace(made, operations=(chat, read), closing=closing), tmp_path, time.monotonic_ns())
+    try:
+        load.start()
+        load.wait_clean()
+        load.stop()
+        server.freeze()
+        assert len(load.final_reads("500ms")) == 30
+        assert ends(load, "final")["invoke", None] <= 8
+    finally:
+        load.kill()
+
+
 def test_a_closing_read_is_tried_until_it_answers(server: Server, load: LoadProcess) -> None:
     load.start()
     load.wait_clean()
@@ -235,7 +254,7 @@ def test_a_closing_read_is_tried_until_it_answers(server: Server, load: LoadProc
 def test_a_baseline_that_is_not_clean_says_why(server: Server, load: LoadProcess) -> None:
     server.mode("error")
     load.start()
-    with pytest.raises(LoadError, match=r"no clean baseline .*chat: http-500"):
+    with pytest.raises(LoadError, match=r"not well .*chat: http-500"):
         load.wait_clean(limit="3s")
 
 

@@ -24,8 +24,8 @@ from blackstart.load.sql import SqlReadExecutor, SqlWriteExecutor
 from blackstart.measure.check import check
 from blackstart.model.stack import Image
 from blackstart.platforms.engine import connect
+from blackstart.platforms.waiting import wait_for
 from blackstart.stack.images import ensure_images
-from blackstart.stack.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
