@@ -110,9 +110,15 @@ def bound_words(objective: str, bound: Any) -> str:
     """An objective's bound with its direction: `≤ 10s`, `≥ 85 %`, `≤ 0`."""
     if bound is None:
         return "–"
+    if isinstance(bound, Mapping):
+        return ", ".join(f"{kind} {bound_words(objective, each)}" for kind, each in bound.items())
+    if objective == "mode" and isinstance(bound, list):
+        return f"some of: {', '.join(map(str, bound))}"
+    if objective == "p99" and isinstance(bound, str) and bound.startswith("+"):
+        return f"≤ baseline + {limit(seconds(bound[1:]))}"
     if objective == "availability" and isinstance(bound, int | float):
         return f"≥ {bound * 100:g}{NBSP}%"
-    if objective in ("rto", "rpo") and isinstance(bound, int | float | str):
+    if objective in ("rto", "rpo", "p99") and isinstance(bound, int | float | str):
         return f"≤ {limit(seconds(bound))}"
     return f"≤ {bound}" if isinstance(bound, int | float) else str(bound)
 

@@ -51,6 +51,10 @@ def test_a_share_never_rounds_a_defect_away(value: float | None, read: str) -> N
         ("availability", 0.85, "≥ 85 %"),
         ("availability", 0.999, "≥ 99.9 %"),
         ("lost", 0, "≤ 0"),
+        ("availability", {"chat": 1.0, "session": 0.9}, "chat ≥ 100 %, session ≥ 90 %"),
+        ("p99", {"chat": "+150ms"}, "chat ≤ baseline + 150 ms"),
+        ("p99", {"chat": "2s"}, "chat ≤ 2 s"),
+        ("mode", ["no-cache"], "some of: no-cache"),
         ("checker", None, "–"),
     ],
 )
