@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -110,14 +111,14 @@ class EdgeFault(Fault):
         _each(undo, platform, renew)
 
     @classmethod
+    @abstractmethod
     def restore(cls, proxy: EdgeProxy, undo: Undo) -> None:
         """Take the fault off this proxy; idempotent."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def wrong(cls, proxy: EdgeProxy, undo: Undo) -> str | None:
         """What of the fault is still seen on this proxy; None if nothing."""
-        raise NotImplementedError
 
 
 def client_of(edge: Mapping[str, Any], platform: Platform) -> ToxiproxyClient:

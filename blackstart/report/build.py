@@ -1,7 +1,8 @@
-"""Build a run's report: report.html and report.md beside its evidence."""
+"""Build a run's report: report.html, report.md and journal.json beside its evidence."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from blackstart.report import words
 from blackstart.report.folder import read_folder
+from blackstart.report.journal import journal
 from blackstart.report.redact import redact_page
 from blackstart.report.view import view
 
@@ -19,17 +21,20 @@ _CELL = 500
 
 
 def build(folder: Path, secrets: Iterable[str] = ()) -> list[Path]:
-    """Write report.html and report.md into `folder`, from its files alone; returns their paths.
+    """Write report.html, report.md and journal.json into `folder`, from its files alone; returns their paths.
 
     `secrets` are masked wherever they occur, beside what looks like one. Raises EvidenceError when a file is
     missing or malformed.
     """
     secrets = tuple(secrets)
-    context = view(read_folder(folder, secrets))
+    data = read_folder(folder, secrets)
+    context = view(data)
     written = []
     for name in ("report.html", "report.md"):
         page = environment().get_template(f"{name}.j2").render(context)
         written.append(write(folder / name, redact_page(page, secrets)))
+    told = json.dumps(journal(data.run), indent=2, default=str)
+    written.append(write(folder / "journal.json", f"{told}\n"))
     return written
 
 

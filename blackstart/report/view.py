@@ -95,7 +95,8 @@ def title(run: Mapping[str, Any]) -> str:
     """`postgres.primary_crash` as `Postgres: primary crash`."""
     name = str(run["experiment"]["name"]).split("::")[-1].removeprefix("test_")
     name = name.replace(".", ": ").replace("_", " ").strip()
-    return name[:1].upper() + name[1:] or "Drill"
+    name = name[:1].upper() + name[1:] or "Drill"
+    return name.replace("Llm", "LLM", 1)
 
 
 def fault_windows(data: RunFolder) -> list[tuple[float, float]]:
