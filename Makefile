@@ -44,7 +44,7 @@ proof: ## the drills with their controls and placebos, no set-up
 	$(PYTEST) -m chaos --chaos-controls --chaos-placebo experiments $(ARGS)
 
 bench: setup ## measured claims, each against a named peer
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@for name in load_client measure rto_precision; do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
 
 up: setup ## start the sample stack and leave it
 	$(BIN)/blackstart up

@@ -1,12 +1,12 @@
 """The load client against k6: CPU per operation and start lag at 200 operations/s on one core.
 
-    python benchmarks/load_client.py [--k6 PATH] [--seconds 20] [--rounds 3]
+    python -m benchmarks.load_client [--k6 PATH] [--seconds 20] [--rounds 3]
 
 Both send the same requests (150 POSTs with a unique prompt, 50 GETs a second, open loop) to the same server,
 in turn, pinned to one core; the server runs on another. CPU is user + system time of the whole process over
 the middle of the run, so start-up counts for neither. Ours records every operation on disk as it always does;
 k6 runs once with only its summary and once with its own record of every request (`--out json`).
-Build k6 with `go install go.k6.io/k6@v1.8.1`. Without k6 only our figures are shown.
+k6 is taken from PATH or built with Go; without either only our figures are shown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import asyncio
 import multiprocessing
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from pathlib import Path
 
 import orjson
 
+from benchmarks import peers
 from blackstart.load.meter import nearest_rank
 from blackstart.load.operations import HttpOperation, LoadPlan
 from blackstart.load.process import LoadProcess
@@ -169,7 +169,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--k6", default=shutil.which("k6"), help="k6's binary (default: from PATH)")
+    parser.add_argument("--k6", default=peers.k6(), help="k6's binary (default: from PATH, else built)")
     parser.add_argument("--seconds", type=float, default=20.0, help="measured part of a run (default 20)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default 3)")
     options = parser.parse_args()
@@ -178,16 +178,16 @@ def main() -> int:
     server = multiprocessing.Process(target=serve, args=(cores[-1], port), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{port.get(timeout=10)}"
-    peers: dict[str, Callable[[], tuple[float, str]]] = {
+    clients: dict[str, Callable[[], tuple[float, str]]] = {
         "blackstart": lambda: ours(url, options.seconds, cores[0])
     }
     if options.k6:
-        peers["k6"] = lambda: k6(url, options.seconds, cores[0], options.k6, False)
-        peers["k6 --out json"] = lambda: k6(url, options.seconds, cores[0], options.k6, True)
-    results: dict[str, list[float]] = {name: [] for name in peers}
+        clients["k6"] = lambda: k6(url, options.seconds, cores[0], options.k6, False)
+        clients["k6 --out json"] = lambda: k6(url, options.seconds, cores[0], options.k6, True)
+    results: dict[str, list[float]] = {name: [] for name in clients}
     try:
         for _ in range(options.rounds):
-            for name, run in peers.items():
+            for name, run in clients.items():
                 cpu, note = run()
                 results[name].append(cpu)
                 print(f"{name:14} {cpu:.3f} ms CPU/operation  ({note})", flush=True)

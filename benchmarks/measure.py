@@ -3,7 +3,7 @@
 Budget of both (DESIGN section 6): 10 s and 1 GiB. Each command runs in a process of its own; a third one only
 parses every line with json of the standard library, which is what a reader without any judgement costs.
 
-    python benchmarks/measure.py [--lines 1000000]
+    python -m benchmarks.measure [--lines 1000000]
 """
 
 from __future__ import annotations
