@@ -54,8 +54,10 @@ class Run:
         return next(p.name for p in self.reports.iterdir() if p.is_dir() and not p.is_symlink())
 
     def trial(self, name: str | None = None, label: str = "trial-1") -> Path:
-        """Where a trial wrote."""
-        return self.reports / self.run_id / (name or self.name) / label
+        """Where a trial wrote; its second run if a gate (a busy host) voided the first."""
+        folder = self.reports / self.run_id / (name or self.name) / label
+        again = folder.with_name(f"{label}-again1")
+        return again if again.exists() else folder
 
     def fault_began(self) -> bool | None:
         """True once the fault bites."""
