@@ -11,7 +11,7 @@ pytestmark = pytest.mark.headline
     hypothesis="When the Postgres primary's process dies, writes resume on the standby "
     "and no acknowledged turn is lost.",
     runbook="postgres-primary-down",
-    objectives=Objectives(rto="10s", lost=0, split_brain=0, availability=0.55),
+    objectives=Objectives(rto="15s", lost=0, split_brain=0, availability=0.4),
     control=Control(variant="async-replication", breaks="lost"),
 )
 def test_primary_crash(drill: Drill) -> None:
@@ -23,7 +23,7 @@ def test_primary_crash(drill: Drill) -> None:
     hypothesis="When the Postgres primary is switched over as planned, clients are served again within "
     "seconds and no acknowledged turn is lost.",
     runbook="postgres-switchover",
-    objectives=Objectives(rto="10s", lost=0, split_brain=0, availability=0.55),
+    objectives=Objectives(rto="15s", lost=0, split_brain=0, availability=0.4),
     control=Control(variant="tcp-check", breaks="rto"),
 )
 def test_planned_switchover(drill: Drill) -> None:
