@@ -148,12 +148,12 @@ def experiment(url: str, seconds: float) -> dict[str, Any]:
         "tolerance": 200,
         "provider": {"type": "http", "url": url, "timeout": 2},
     }
-    wait = {"type": "python", "module": "time", "func": "sleep", "arguments": {"seconds": seconds}}
+    wait = {"type": "process", "path": "sleep", "arguments": f"{seconds:.1f}", "timeout": seconds + 10}
     return {
         "title": "outages",
         "description": "outages of known length",
         "steady-state-hypothesis": {"title": "it answers", "probes": [probe]},
-        "method": [{"type": "action", "name": "wait", "provider": {**wait, "func": "sleep"}}],
+        "method": [{"type": "action", "name": "wait", "provider": wait}],
         "rollbacks": [],
     }
 
