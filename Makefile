@@ -26,8 +26,7 @@ drill: setup ## the headline drills, to verdicts and report (DRILL=<node id> for
 drill-all: setup ## every drill
 	$(PYTEST) -m chaos experiments $(ARGS)
 
-controls: setup ## every drill with its negative control and its placebo
-	$(PYTEST) -m chaos --chaos-controls --chaos-placebo experiments $(ARGS)
+controls: setup proof ## every drill with its negative controls and its placebo
 
 test: setup check unit integration proof ## everything that CI runs
 

@@ -32,7 +32,7 @@ from blackstart.model.stack import Variant
 from blackstart.model.verdict import Verdict
 from blackstart.report.build import build
 from blackstart.report.redact import redact
-from blackstart.report.words import plural
+from blackstart.report.words import fault_words, plural
 from blackstart.stack.provision import reset, steady
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class Attempt:
             self._lead()
         self._before = {s: dict(self.running.role_map(s)) for s in self.running.stack.roles}
         self.schedule.append({"action": "inject", "fault": fault.to_dict()})
-        self.session.progress.say(f"injecting {_short(fault)}")
+        self.session.progress.say(f"injecting {fault_words(fault.to_dict())}")
         injection = self.injector.inject(fault)
         if self.drill.step:
             limit = human(seconds(fault.max_duration))
@@ -232,7 +232,7 @@ class Attempt:
             return
         self._lead_done = True
         for fault in self.variant.faults:
-            self.session.progress.say(f"weakening further: {_short(fault)}")
+            self.session.progress.say(f"weakening further: {fault_words(fault.to_dict())}")
             self.schedule.append({"action": "weaken", "fault": fault.to_dict()})
             self.injector.inject(fault, source="variant")
         threading.Event().wait(seconds(self.variant.lead))
@@ -367,9 +367,3 @@ class Attempt:
 
 def _rest(fields: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in fields.items() if k != "fault"}
-
-
-def _short(fault: Any) -> str:
-    data = dict(fault.to_dict())
-    kind = data.pop("kind")
-    return f"{kind} {', '.join(f'{k}={v}' for k, v in data.items())}"

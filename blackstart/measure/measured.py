@@ -78,6 +78,7 @@ def measured(history: History, events: Events) -> Measured:
     spans = episodes(events.faults, history.end)
     recovered = recoveries(load, outages, spans)
     checked = check_history(history)
+    during = bounds(spans, recovered)
     return Measured(
         load=load,
         events=events,
@@ -86,7 +87,7 @@ def measured(history: History, events: Events) -> Measured:
         strays=[cluster for cluster in found if cluster.stray],
         rto=worst_of(recovered),
         rpo=loss(checked.ledger, events.faults),
-        phases=phases(load, spans, recovered),
+        phases=phases(load, during),
         checked=checked,
-        during=bounds(load, spans, recovered),
+        during=during,
     )

@@ -22,13 +22,12 @@ class Phase:
     latency: Quantiles
 
 
-def phases(load: Load, spans: Sequence[Episode], found: Iterable[Recovery]) -> dict[str, Phase]:
-    """The three phases by name; without a fault everything is before."""
-    edges = bounds(load, spans, found)
-    if edges is None:
+def phases(load: Load, during: tuple[int, int] | None) -> dict[str, Phase]:
+    """The three phases by name, from the `bounds` of "during"; without a fault everything is before."""
+    if during is None:
         parts: tuple[Sequence[int], ...] = (load.by_due, (), ())
     else:
-        begin, end = edges
+        begin, end = during
         parts = (
             load.between(0, begin),
             load.between(begin, end),
@@ -42,7 +41,7 @@ def phase_of_kind(load: Load, kind: int, begin: int, end: int) -> Phase:
     return _phase(load, [op for op in load.between(begin, end) if load.history.kind[op] == kind])
 
 
-def bounds(load: Load, spans: Sequence[Episode], found: Iterable[Recovery]) -> tuple[int, int] | None:
+def bounds(spans: Sequence[Episode], found: Iterable[Recovery]) -> tuple[int, int] | None:
     """Where "during" begins and ends, ns; None without a fault."""
     if not spans:
         return None

@@ -88,7 +88,7 @@ def environment() -> Environment:
     env.globals |= {
         "signs": words.SIGNS,
         "verdict_words": words.WORDS,
-        "caught_words": {"pass": "caught", "fail": "not caught", "unknown": "unknown"},
+        "caught_words": words.CAUGHT,
     }
     return env
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blackstart.report.words import WORDS, bound_words, bounds, count, limit, listed, plural, secs, share
+from blackstart.report.words import (
+    CAUGHT,
+    WORDS,
+    bound_words,
+    bounds,
+    count,
+    limit,
+    listed,
+    plural,
+    secs,
+    share,
+)
 
 Finding = Mapping[str, Any]
 Run = Mapping[str, Any]
@@ -55,7 +66,7 @@ def badge(run: Run) -> tuple[str, str]:
     """Verdict and word to show; a control is there to fail, so what counts is whether it caught that."""
     if run["role"] != "control":
         return run["verdict"], WORDS[run["verdict"]]
-    return run["proof"], {"pass": "Caught", "fail": "Not caught"}.get(run["proof"], WORDS["unknown"])
+    return run["proof"], CAUGHT[run["proof"]].capitalize()
 
 
 def recovery(measure: Mapping[str, Any]) -> str:

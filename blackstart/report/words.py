@@ -11,6 +11,8 @@ from blackstart.model.durations import seconds
 #: A verdict is a sign and a word; colour only repeats them.
 SIGNS = {"pass": "✓", "fail": "✕", "unknown": "?"}
 WORDS = {"pass": "Pass", "fail": "Fail", "unknown": "Unknown"}
+#: What the proof of a negative control is called.
+CAUGHT = {"pass": "caught", "fail": "not caught", "unknown": "unknown"}
 
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
