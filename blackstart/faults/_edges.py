@@ -9,18 +9,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import ConfigError, HarnessError, InjectionError, PlatformError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Edge, Stack
 from blackstart.toxiproxy.client import PROXY_API_PORT, EdgeProxy, ToxiproxyClient
+
+#: Method, path and body of a request to Toxiproxy's API.
+Request = tuple[str, str, str]
+
+# Sends requests to the Toxiproxy of its own sidecar, all at once: one that hangs holds up no other.
+_REQUESTS = r"""
+ask() {
+  exec 3<>"/dev/tcp/127.0.0.1/$1" || exit
+  printf '%s %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s' "$2" "$3" "${#4}" "$4" >&3; cat <&3
+}
+port=$1; shift
+while [ $# -gt 0 ]; do ask "$port" "$1" "$2" "$3" & shift 3; done; wait
+"""
 
 
 @dataclass(frozen=True)
 class EdgeFault(Fault):
     """A fault on the edges from `target` to `upstream`, on one upstream port or (None) on all."""
 
+    capabilities: ClassVar[tuple[str, ...]] = ("exec",)
     grace: ClassVar[float] = 4.0
+    expires_in_place: ClassVar[bool] = True
 
     target: str
     upstream: str
@@ -56,11 +71,27 @@ class EdgeFault(Fault):
             )
         targets = tuple(dict.fromkeys(str(e["sidecar"]) for e in edges))
         manual = "; ".join(f"curl -X POST {e['api']}/reset" for e in {e["api"]: e for e in edges}.values())
-        return Undo(self.kind, site.run_id, targets, {"edges": edges, **self.details()}, manual)
+        id = fresh_id()
+        data = {"edges": edges, **self.details(id)}
+        return Undo(self.kind, site.run_id, targets, data, manual, self._expiry(data), id)
 
-    def details(self) -> dict[str, Any]:
-        """What else the undo of this fault must know."""
+    def details(self, id: str) -> dict[str, Any]:
+        """What else the undo of this fault must know; `id` is the injection's."""
         return {}
+
+    @abstractmethod
+    def restoring(self, proxy: str, data: Mapping[str, Any]) -> list[Request]:
+        """What takes the fault off the proxy of that name, for the helper in its sidecar."""
+
+    def _expiry(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        commands: dict[str, list[str]] = {}
+        for edge in data["edges"]:
+            command = commands.setdefault(
+                edge["sidecar"], ["bash", "-c", _REQUESTS, "expiry", str(PROXY_API_PORT)]
+            )
+            for request in self.restoring(edge["proxy"]["name"], data):
+                command.extend(request)
+        return commands
 
     def _fitting(self, stack: Stack, sources: set[str], upstreams: set[str]) -> list[Edge]:
         between = [e for e in stack.edges if e.source in sources and e.upstream in upstreams]

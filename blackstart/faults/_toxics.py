@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from blackstart.faults._edges import EdgeFault, proxies, shown
+from blackstart.faults._edges import EdgeFault, Request, proxies, shown
 from blackstart.faults.base import Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.toxiproxy.client import EdgeProxy
@@ -32,9 +33,13 @@ class ToxicFault(EdgeFault):
     def attributes(self) -> dict[str, int]:
         """The toxic's attributes, as Toxiproxy names and counts them."""
 
-    def details(self) -> dict[str, Any]:
+    def details(self, id: str) -> dict[str, Any]:
         """The names of the toxics to remove."""
-        return {"toxics": {s: f"blackstart_{self.toxic}_{s}" for s in DIRECTIONS[self.direction]}}
+        return {"toxics": {s: f"blackstart_{self.toxic}_{s}_{id}" for s in DIRECTIONS[self.direction]}}
+
+    def restoring(self, proxy: str, data: Mapping[str, Any]) -> list[Request]:
+        """See EdgeFault.restoring."""
+        return [("DELETE", f"/proxies/{proxy}/toxics/{name}", "") for name in data["toxics"].values()]
 
     def inject(self, site: Site, undo: Undo) -> None:
         """See Fault.inject."""

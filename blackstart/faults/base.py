@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -49,7 +50,10 @@ class Site(Protocol):
 class Undo:
     """All that another process needs to undo a fault: which kind, whose run, which containers, and data.
 
-    `targets` are container names; `manual` is a shell command that a person can run instead.
+    `targets` are container names; `manual` is a shell command that a person can run instead. `expiry` is for
+    the place of the fault: by container, the command (argv) that takes the fault back from inside it, run by
+    a helper there a little after the fault's maximum duration, should nobody else have done it. `id` tells
+    one injection from another.
     """
 
     kind: str
@@ -57,6 +61,8 @@ class Undo:
     targets: tuple[str, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
     manual: str = ""
+    expiry: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: fresh_id())
 
     def to_dict(self) -> dict[str, Any]:
         """As the journal holds it."""
@@ -66,12 +72,19 @@ class Undo:
             "targets": list(self.targets),
             "data": dict(self.data),
             "manual": self.manual,
+            "expiry": {name: list(command) for name, command in self.expiry.items()},
+            "id": self.id,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Undo:
         """The reverse of `to_dict`."""
-        return cls(data["kind"], data["run_id"], tuple(data["targets"]), data["data"], data["manual"])
+        return cls(**{**data, "targets": tuple(data["targets"])})
+
+
+def fresh_id() -> str:
+    """A name that no other injection has: 8 hex digits."""
+    return uuid.uuid4().hex[:8]
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,8 @@ class Fault(ABC):
     #: Seconds that the effect may take to show, and that the restored state may take to show by itself.
     bite_limit: ClassVar[float] = 5.0
     grace: ClassVar[float] = 5.0
+    #: Whether a helper at the place of the fault ends it when harness and watchdog are both gone.
+    expires_in_place: ClassVar[bool] = False
 
     max_duration: Duration = field(default="120s", kw_only=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from blackstart.faults._edges import EdgeFault, proxies
+from blackstart.faults._edges import EdgeFault, Request, proxies
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Site, Undo
 from blackstart.model.durations import Duration
@@ -33,7 +33,10 @@ class EdgeDown(EdgeFault):
     """Disable the proxies of the edges from `target` to `upstream`."""
 
     kind: ClassVar[str] = "edge_down"
-    capabilities: ClassVar[tuple[str, ...]] = ("exec",)
+
+    def restoring(self, proxy: str, data: Mapping[str, Any]) -> list[Request]:
+        """See EdgeFault.restoring."""
+        return [("POST", f"/proxies/{proxy}", '{"enabled": true}')]
 
     def inject(self, site: Site, undo: Undo) -> None:
         """See Fault.inject."""

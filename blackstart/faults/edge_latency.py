@@ -28,7 +28,6 @@ class EdgeLatency(ToxicFault):
     """Delay what passes the edges by `latency`, give or take up to `jitter`, in one direction or both."""
 
     kind: ClassVar[str] = "edge_latency"
-    capabilities: ClassVar[tuple[str, ...]] = ("exec",)
     toxic: ClassVar[str] = "latency"
 
     latency: Duration = "800ms"

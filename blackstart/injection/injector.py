@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from blackstart.faults import Fault, Site, Undo
+from blackstart.injection.expiry import LATE_S, arm, disarm
 from blackstart.injection.journal import Journal
 from blackstart.injection.state import RunRecord
 from blackstart.injection.undoing import undo_fully
@@ -87,6 +88,7 @@ class Injector:
         self._refuse_foreign(plan)
         self._refuse_unwatched()
         entry = self.journal.record(fault.to_dict(), plan)
+        self._arm(plan, entry, seconds(fault.max_duration) + LATE_S)
         timer: threading.Timer
 
         def undo(injection: Injection) -> None:
@@ -136,6 +138,15 @@ class Injector:
 
     def __exit__(self, *_: object) -> None:
         self.undo_all()
+
+    def _arm(self, plan: Undo, entry: str, after_s: float) -> None:
+        """Before the fault strikes, lest it be in force without its helper."""
+        try:
+            arm(plan, self.running.platform, after_s)
+        except BaseException:
+            disarm(plan, self.running.platform)
+            self.journal.close(entry)
+            raise
 
     def _strike(self, injection: Injection) -> None:
         fault, plan = injection.fault, injection.plan

@@ -9,6 +9,7 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 from tenacity.nap import sleep_using_event
 
 from blackstart.faults import Platform, Undo, fault_type
+from blackstart.injection.expiry import disarm
 from blackstart.model.errors import BlackstartError, ConfigError, HarnessError, UndoError
 from blackstart.platforms.waiting import wait_until
 
@@ -45,6 +46,7 @@ def undo_fully(undo: Undo, platform: Platform, limit_s: float = 60.0, grace_s: f
                 limit=max(0.0, until - time.monotonic()),
                 error=UndoError,
             )
+            disarm(undo, platform)
             return
         except RetryError as error:
             problem = str(error.last_attempt.exception())

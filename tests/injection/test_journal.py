@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def test_what_is_recorded_is_in_force_for_another_reader_until_it_is_closed() ->
     one, two = Journal("r1").record(FAULT, undo("a")), Journal("r1").record(FAULT, undo("b"))
     found = Journal("r1").in_force()
     assert [e.id for e in found] == [two, one], "newest first"
-    assert found[1].undo == undo("a")
+    assert found[1].undo == replace(undo("a"), id=found[1].undo.id)
     assert found[0].fault == FAULT
     assert found[0].boot_id == boot_id()
     assert -121 < found[0].overdue_s < -119

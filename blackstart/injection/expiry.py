@@ -1,0 +1,67 @@
+"""A helper at the place of a fault: it takes the fault back when its time is over, whoever else is gone.
+
+It is the last resort after the test process, the watchdog and `heal`: a process in the sidecar that sleeps,
+and then runs the command that the fault's record gives for that place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from blackstart.faults import Platform, Undo
+from blackstart.model.errors import PlatformError
+
+#: The test process undoes a fault at its maximum duration, the watchdog 10 s later; this much later it ends
+#: by itself.
+LATE_S = 20.0
+
+# In a session of its own, so that it can be ended together with its sleep.
+_ARM = """
+tag=$1 after=$2; shift 2
+setsid sh -c 'sleep "$1"; shift; exec "$@"' "$tag" "$after" "$@" </dev/null >/dev/null 2>&1 &
+"""
+_DISARM = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p"; done; ! pgrep -f "$1"'
+
+
+def arm(undo: Undo, platform: Platform, after_s: float) -> None:
+    """Start the helpers of a fault, one a container; each acts `after_s` seconds from now.
+
+    Raises PlatformError if one cannot be started.
+    """
+    _each(
+        undo,
+        platform,
+        lambda name: ["sh", "-c", _ARM, "sh", _tag(undo), f"{after_s:.3f}", *undo.expiry[name]],
+    )
+
+
+def disarm(undo: Undo, platform: Platform) -> None:
+    """End the helpers; nothing happens where there is none. Raises PlatformError if one is left.
+
+    A container that is down took its helper along.
+    """
+    tag = _tag(undo)
+    # The pattern must not match itself in the command line of the shell that looks.
+    _each(undo, platform, lambda name: ["sh", "-c", _DISARM, "sh", f"[{tag[0]}]{tag[1:]}"])
+
+
+def _tag(undo: Undo) -> str:
+    return f"blackstart-expiry-{undo.id}"
+
+
+def _each(undo: Undo, platform: Platform, command: Callable[[str], list[str]]) -> None:
+    names = list(undo.expiry)
+    if not names:
+        return
+
+    def run(name: str) -> str | None:
+        if not platform.is_running(name):
+            return None
+        ended = platform.exec(name, command(name))
+        return None if ended.code == 0 else f"{name}: {ended.output.strip()[-300:] or f'exit {ended.code}'}"
+
+    with ThreadPoolExecutor(min(16, len(names)), thread_name_prefix="expiry") as pool:
+        wrong = [text for text in pool.map(run, names) if text is not None]
+    if wrong:
+        raise PlatformError(f"the helper that ends {undo.kind} in place: {'; '.join(wrong)}")
