@@ -7,9 +7,9 @@ from fixtures.llm import attempts, probes_at_once
 
 pytestmark = pytest.mark.headline
 
-# Per app replica: 5 failures open the breaker, of calls up to 2 of which are under way already; then one
-# probe every 2 s while the fault lasts, and one more.
-ATTEMPTS = 3 * (5 + 2 + 12 // 2 + 1)
+# Per app replica: 5 failures open the breaker while up to 3 more calls are under way; then one probe every
+# 2 s while the fault lasts, and one more.
+ATTEMPTS = 3 * (5 + 3 + 12 // 2 + 1)
 
 
 @experiment(
@@ -24,10 +24,13 @@ ATTEMPTS = 3 * (5 + 2 + 12 // 2 + 1)
         lost=0,
         duplicate=0,
     ),
-    control=Control(variant="no-breakers", breaks="attempts"),
+    control=(
+        Control(variant="no-breakers", breaks="attempts"),
+        Control(variant="crowded-probes", breaks="probes_at_once"),
+    ),
 )
 def test_primary_provider_down(drill: Drill) -> None:
-    with drill.inject(llm_error("llm-1", status=503, delay="100ms")):
+    with drill.inject(llm_error("llm-1", status=503, delay="300ms")):
         drill.hold("12s")
         drill.count("attempts", attempts(drill.stack, "llm-1"))
         drill.count("probes_at_once", probes_at_once(drill.stack, "llm-1"))

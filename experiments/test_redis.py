@@ -39,10 +39,12 @@ def test_primary_back_at_once(drill: Drill) -> None:
 @experiment(
     hypothesis="When one replica's way to the cache is slow, its chats skip the cache and are hardly later.",
     runbook="redis-slow",
-    objectives=Objectives(p99={"chat": "+500ms"}, availability=CHATS, mode=["no-cache"]),
+    objectives=Objectives(p99={"chat": "+150ms"}, availability=CHATS, mode=["no-cache"]),
     control=Control(variant="no-cache-timeout", breaks="p99"),
+    # 200 chats on either side of the fault: p99 is then the third slowest, and no single hiccup decides.
+    load={"chat": 10},
 )
 def test_slow_edge(drill: Drill) -> None:
-    drill.hold("12s")
+    drill.hold("20s")
     drill.inject(edge_latency("app-1", "redis.primary", latency="800ms"))
-    drill.hold("12s")
+    drill.hold("20s")

@@ -182,7 +182,8 @@ class Attempt:
     def _start_load(self, stack: ExitStack) -> LoadProcess:
         if self.running.stack.load is None:
             raise ConfigError(f"stack {self.running.stack.name!r} declares no load")
-        self.plan = replace(self.running.stack.load(self.running), seed=self.drill.seed)
+        declared = self.running.stack.load(self.running).at_rates(self.spec.load)
+        self.plan = replace(declared, seed=self.drill.seed)
         load = LoadProcess(self.plan, self.folder, self.start_ns, self._load_line)
         stack.callback(load.kill)
         load.start()

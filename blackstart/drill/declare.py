@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +25,7 @@ def experiment(
     objectives: Objectives,
     control: Control | tuple[Control, ...],
     expects_alert: str | None = None,
+    load: Mapping[str, float] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare a drill.
 
@@ -32,8 +33,9 @@ def experiment(
     steady state, undo, judgement and report are done around it. It gets the marker `chaos`.
 
     `runbook` names a file `runbooks/<runbook>.md`. `control` names the stack variant on which the
-    objective `breaks` must break; there may be several. Raises ConfigError if the declaration contradicts
-    itself.
+    objective `breaks` must break; there may be several. `load` changes the stack's load for this drill, in
+    operations per second by kind: a p99 needs hundreds of them. Raises ConfigError if the declaration
+    contradicts itself.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -44,6 +46,7 @@ def experiment(
             objectives=objectives,
             controls=control if isinstance(control, tuple) else (control,),
             expects_alert=expects_alert,
+            load=dict(load or {}),
         )
 
         @functools.wraps(function)

@@ -250,6 +250,14 @@ class LoadPlan:
             if operation.key_from is None or not operation.is_read:
                 raise ConfigError(f"closing {operation.f!r}: must be a read with key_from")
 
+    def at_rates(self, rates: Mapping[str, float]) -> LoadPlan:
+        """The same plan with other rates (per second) for some kinds; ConfigError for an unknown kind."""
+        known = [operation.f for operation in self.operations]
+        if unknown := sorted(set(rates) - set(known)):
+            raise ConfigError(f"the load has no operation {', '.join(unknown)}; it has: {', '.join(known)}")
+        changed = (dataclasses.replace(o, rate=rates.get(o.f, o.rate)) for o in self.operations)
+        return dataclasses.replace(self, operations=tuple(changed))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; holds the secrets of headers and DSNs, so keep it off the disk."""
         return {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a drill claims, and how it is judged."""
+    """What a drill claims, and how it is judged. `load`: rates (1/s) by kind that differ from the stack's."""
 
     name: str
     hypothesis: str
@@ -43,6 +43,7 @@ class Experiment:
     objectives: Objectives
     controls: tuple[Control, ...]
     expects_alert: str | None = None
+    load: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.hypothesis.strip():
@@ -83,4 +84,5 @@ class Experiment:
             "objectives": self.objectives.to_dict(),
             "controls": [control.to_dict() for control in self.controls],
             "expects_alert": self.expects_alert,
+            "load": dict(self.load),
         }

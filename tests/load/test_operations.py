@@ -91,3 +91,15 @@ def test_prompts_never_repeat_within_and_between_runs() -> None:
     one, other = templates.Prompts("r1", 0), templates.Prompts("r2", 0)
     taken = [prompts.take(n) for prompts in (one, other) for n in range(500)]
     assert len(set(taken)) == len(taken)
+
+
+def test_rates_can_be_changed_by_kind() -> None:
+    name = PLAN.operations[0].f
+    changed = PLAN.at_rates({name: 7})
+    assert [o.rate for o in changed.operations] == [7, *(o.rate for o in PLAN.operations[1:])]
+    assert changed.closing == PLAN.closing
+    assert PLAN.at_rates({}) == PLAN
+    with pytest.raises(ConfigError, match=rf"no operation chatt; it has: {name}"):
+        PLAN.at_rates({"chatt": 1})
+    with pytest.raises(ConfigError, match="rate must be positive"):
+        PLAN.at_rates({name: 0})
