@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from blackstart.drill.declare import experiment
     from blackstart.drill.trial import Drill
     from blackstart.faults import edge_down, edge_latency, edge_timeout, freeze, kill, llm_error, switchover
+    from blackstart.model.blast import BlastRadius
     from blackstart.model.experiment import Control
     from blackstart.model.objectives import Objectives
     from blackstart.observe.until import promoted
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BlastRadius": "blackstart.model.blast",
     "Control": "blackstart.model.experiment",
     "Drill": "blackstart.drill.trial",
     "Objectives": "blackstart.model.objectives",
@@ -38,6 +40,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BlastRadius",
     "Control",
     "Drill",
     "Objectives",

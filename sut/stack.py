@@ -206,6 +206,7 @@ stack = Stack(
         ContainerSource(),
         BreakerSource(),
     ),
+    quorum={"etcd": 2, "sentinel": 2},
     load=load,
     reset=reset,
     configuration=configuration,

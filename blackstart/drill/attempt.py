@@ -106,7 +106,7 @@ class Attempt:
             self.events.write("drill", "objectives", objectives=self._objectives())
             self._observe_components(stack)
             journal = Journal(self.running.run_id)
-            self.injector = Injector(self.running, self._fault_event, journal)
+            self.injector = Injector(self.running, self._fault_event, journal, self.spec.blast_radius)
             load = self._start_load(stack)
             stack.callback(self.injector.undo_all)
             self.load, self.variant = load, variant

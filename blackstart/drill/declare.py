@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from blackstart.model.blast import BlastRadius
 from blackstart.model.experiment import Control, Experiment
 from blackstart.model.objectives import Objectives
 
@@ -26,6 +27,7 @@ def experiment(
     control: Control | tuple[Control, ...],
     expects_alert: str | None = None,
     load: Mapping[str, float] | None = None,
+    blast_radius: BlastRadius | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare a drill.
 
@@ -34,7 +36,8 @@ def experiment(
 
     `runbook` names a file `runbooks/<runbook>.md`. `control` names the stack variant on which the
     objective `breaks` must break; there may be several. `load` changes the stack's load for this drill, in
-    operations per second by kind: a p99 needs hundreds of them. Raises ConfigError if the declaration
+    operations per second by kind: a p99 needs hundreds of them. `blast_radius` widens what the drill may
+    touch at a time. Raises ConfigError if the declaration
     contradicts itself.
     """
 
@@ -47,6 +50,7 @@ def experiment(
             controls=control if isinstance(control, tuple) else (control,),
             expects_alert=expects_alert,
             load=dict(load or {}),
+            blast_radius=blast_radius or BlastRadius(),
         )
 
         @functools.wraps(function)

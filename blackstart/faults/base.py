@@ -6,7 +6,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypedDict
 
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.stack import Instance, Stack
@@ -87,9 +87,18 @@ def fresh_id() -> str:
     return uuid.uuid4().hex[:8]
 
 
+class Options(TypedDict, total=False):
+    """What every fault takes beside its own parameters."""
+
+    max_duration: Duration
+    allow_total_loss: bool
+
+
 @dataclass(frozen=True)
 class Fault(ABC):
     """A fault as data. `max_duration` is how long it may stay in force before the engine undoes it.
+
+    Without `allow_total_loss` the engine refuses to take the last healthy member of a service, or its quorum.
 
     Life cycle: `validate` (against the declaration), `plan` (against the running stack, before anything is
     touched), `inject`, `bite`; then, perhaps in another process and from the plan alone, `undo` and `undone`.
@@ -102,8 +111,11 @@ class Fault(ABC):
     grace: ClassVar[float] = 5.0
     #: Whether a helper at the place of the fault ends it when harness and watchdog are both gone.
     expires_in_place: ClassVar[bool] = False
+    #: Whether the targets serve nobody while it is in force: what the quorum guard counts.
+    takes_out: ClassVar[bool] = False
 
     max_duration: Duration = field(default="120s", kw_only=True)
+    allow_total_loss: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         seconds(self.max_duration)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._edges import EdgeFault, Request, proxies
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, PlatformError
 from blackstart.toxiproxy.client import EdgeProxy
 
@@ -83,6 +82,6 @@ class EdgeDown(EdgeFault):
 
 
 @constructor
-def edge_down(target: str, upstream: str, port: int | None = None, **options: Duration) -> EdgeDown:
+def edge_down(target: str, upstream: str, port: int | None = None, **options: Unpack[Options]) -> EdgeDown:
     """Cut the edges from `target` to `upstream`: `edge_down("app-1", "redis.primary")`."""
     return EdgeDown(target, upstream, port, **options)

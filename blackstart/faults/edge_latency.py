@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
-from blackstart.faults.base import Site, Undo
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
 
@@ -76,7 +76,7 @@ def edge_latency(
     latency: Duration = "800ms",
     jitter: Duration = 0,
     direction: str = "both",
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> EdgeLatency:
     """Slow the edges from `target` to `upstream`: `edge_latency("app", "llm-1", latency="2s")`."""
     return EdgeLatency(target, upstream, port, direction, latency, jitter, **options)

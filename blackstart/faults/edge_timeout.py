@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options
 
 
 @register
@@ -25,7 +25,7 @@ class EdgeTimeout(ToxicFault):
 
 @constructor
 def edge_timeout(
-    target: str, upstream: str, port: int | None = None, direction: str = "both", **options: Duration
+    target: str, upstream: str, port: int | None = None, direction: str = "both", **options: Unpack[Options]
 ) -> EdgeTimeout:
     """Swallow what `target` and `upstream` say: `edge_timeout("front", "app-1", direction="downstream")`."""
     return EdgeTimeout(target, upstream, port, direction, **options)

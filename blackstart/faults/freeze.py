@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -20,6 +19,7 @@ class Freeze(Fault):
     """Freeze the service's container; its sidecar goes on accepting connections on its behalf."""
 
     kind: ClassVar[str] = "freeze"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("pause",)
 
     target: str
@@ -63,6 +63,6 @@ class Freeze(Fault):
 
 
 @constructor
-def freeze(target: str, **options: Duration) -> Freeze:
+def freeze(target: str, **options: Unpack[Options]) -> Freeze:
     """Freeze `target` (`freeze("redis.primary")`)."""
     return Freeze(target, **options)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -24,6 +23,7 @@ class Kill(Fault):
     """
 
     kind: ClassVar[str] = "kill"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "signal")
     grace: ClassVar[float] = 20.0
 
@@ -108,7 +108,7 @@ class Kill(Fault):
 
 
 @constructor
-def kill(target: str, process: str | None = None, **options: Duration) -> Kill:
+def kill(target: str, process: str | None = None, **options: Unpack[Options]) -> Kill:
     """Kill the processes named `process` of `target`, or its whole container: `kill("app-1")`."""
     return Kill(target, process, **options)
 

@@ -7,12 +7,12 @@ same port: `{"status": 503, "delay_ms": 0}`. The sample's provider does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import requests
 
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 from blackstart.model.selector import Selector
@@ -105,7 +105,7 @@ class LlmError(Fault):
 
 @constructor
 def llm_error(
-    target: str, status: int = 503, delay: Duration = 0, port: str = "http", **options: Duration
+    target: str, status: int = 503, delay: Duration = 0, port: str = "http", **options: Unpack[Options]
 ) -> LlmError:
     """Have a scripted provider answer with an HTTP error: `llm_error("llm-1", status=429)`."""
     return LlmError(target, status, delay, port, **options)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import requests
 
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.stack import Stack
 
@@ -112,6 +111,6 @@ def _request(method: str, url: str, timeout_s: float, json: Any = None) -> reque
 
 
 @constructor
-def switchover(target: str = "postgres", port: str = "patroni", **options: Duration) -> Switchover:
+def switchover(target: str = "postgres", port: str = "patroni", **options: Unpack[Options]) -> Switchover:
     """Hand the primary of `target` over to a standby, through the leader's Patroni on its port `port`."""
     return Switchover(target, port, **options)

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 from blackstart.faults import Fault, Site, Undo
 from blackstart.injection.expiry import LATE_S, arm, disarm
 from blackstart.injection.journal import Journal
+from blackstart.injection.radius import Touched, refuse_beyond, refuse_total_loss, touched
 from blackstart.injection.state import RunRecord
 from blackstart.injection.undoing import undo_fully
 from blackstart.injection.watchdog import watched
+from blackstart.model.blast import BlastRadius
 from blackstart.model.durations import human, seconds
 from blackstart.model.errors import BiteError, HarnessError, InjectionError, UndoError
 from blackstart.platforms.capabilities import require
@@ -31,12 +33,15 @@ class Events(Protocol):
 class Injection:
     """A fault in force; a context manager that undoes it.
 
-    `bite` says what showed it, `plan` is how to undo it, `expired` tells that its time ran out, `given_up`
+    `bite` says what showed it, `plan` is how to undo it, `touched` whom it touches (None for a weakening),
+    `expired` tells that its time ran out, `given_up`
     that undoing it failed once already.
     """
 
-    def __init__(self, fault: Fault, plan: Undo, undo: Callable[[Injection], None]) -> None:
-        self.fault, self.plan = fault, plan
+    def __init__(
+        self, fault: Fault, plan: Undo, touched: Touched | None, undo: Callable[[Injection], None]
+    ) -> None:
+        self.fault, self.plan, self.touched = fault, plan, touched
         self.bite = ""
         self.expired = False
         self.given_up = False
@@ -68,11 +73,14 @@ class Injector:
     """Injects faults into one running stack; a context manager that undoes what is left.
 
     `events(source, event, **fields)` gets `begin` just before a fault acts and `end` once it is seen to be
-    undone, both with the fault as a dict; `injection`/`bite` in between with what showed it.
+    undone, both with the fault as a dict; `injection`/`bite` in between with what showed it. `radius` bounds
+    what may be touched together, and with it goes the quorum guard; without one neither is looked at.
     """
 
-    def __init__(self, running: Site, events: Events, journal: Journal) -> None:
-        self.running, self.journal = running, journal
+    def __init__(
+        self, running: Site, events: Events, journal: Journal, radius: BlastRadius | None = None
+    ) -> None:
+        self.running, self.journal, self.radius = running, journal, radius
         self._events = events
         self._injections: list[Injection] = []
 
@@ -85,7 +93,7 @@ class Injector:
         fault.validate(self.running.stack)
         require(self.running.platform, *fault.capabilities)
         plan = fault.plan(self.running)
-        self._refuse_foreign(plan)
+        reach = self._refuse_unsafe(fault, plan, weakening=source != "fault")
         self._refuse_unwatched()
         entry = self.journal.record(fault.to_dict(), plan)
         self._arm(plan, entry, seconds(fault.max_duration) + LATE_S)
@@ -95,7 +103,7 @@ class Injector:
             timer.cancel()
             self._undo(injection, entry, source)
 
-        injection = Injection(fault, plan, undo)
+        injection = Injection(fault, plan, reach, undo)
         timer = threading.Timer(seconds(fault.max_duration), self._expire, (injection,))
         timer.daemon = True
         self._injections.append(injection)
@@ -203,10 +211,23 @@ class Injector:
         with contextlib.suppress(HarnessError, OSError):
             self._events("injection", event, **fields)
 
-    def _refuse_foreign(self, plan: Undo) -> None:
-        ours = {c.name for c in self.running.platform.list(self.running.run_id)}
-        if foreign := [name for name in plan.targets if name not in ours]:
-            raise InjectionError(f"not touched, for not of run {self.running.run_id}: {', '.join(foreign)}")
+    def _refuse_unsafe(self, fault: Fault, plan: Undo, *, weakening: bool) -> Touched | None:
+        """Who is touched; InjectionError for containers of others, and beyond the blast radius or the quorum.
+
+        A weakening of the stack is no fault of the drill: it is not bounded.
+        """
+        ours = self.running.platform.list(self.running.run_id)
+        if foreign := set(plan.targets) - {c.name for c in ours}:
+            raise InjectionError(
+                f"not touched, for not of run {self.running.run_id}: {', '.join(sorted(foreign))}"
+            )
+        if weakening or self.radius is None:
+            return None
+        now = touched(fault, plan, self.running, ours)
+        in_force = [each.touched for each in self.in_force if each.touched is not None]
+        refuse_beyond(self.radius, now, in_force)
+        refuse_total_loss(fault, now, in_force, self.running, ours)
+        return now
 
     def _refuse_unwatched(self) -> None:
         run_id = self.running.run_id

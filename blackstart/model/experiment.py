@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from blackstart.model.blast import BlastRadius
 from blackstart.model.errors import ConfigError
 from blackstart.model.objectives import Objectives
 from blackstart.model.stack import Variant
@@ -44,6 +45,7 @@ class Experiment:
     controls: tuple[Control, ...]
     expects_alert: str | None = None
     load: Mapping[str, float] = field(default_factory=dict)
+    blast_radius: BlastRadius = field(default_factory=BlastRadius)
 
     def __post_init__(self) -> None:
         if not self.hypothesis.strip():
@@ -85,4 +87,5 @@ class Experiment:
             "controls": [control.to_dict() for control in self.controls],
             "expects_alert": self.expects_alert,
             "load": dict(self.load),
+            "blast_radius": self.blast_radius.to_dict(),
         }

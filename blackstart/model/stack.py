@@ -90,6 +90,7 @@ class Stack:
     `sources` are event sources; `load` is what the open-loop client does (`blackstart.load.LoadPlan`
     factory taking the running stack); `reset` runs between drills; `secrets` are redacted in reports.
     The first fault of a drill strikes at a random moment of `detector_period`, the slowest detector's.
+    `quorum` says of how many members a service must have left (1 where it is not named).
     """
 
     name: str
@@ -104,6 +105,7 @@ class Stack:
     variants: tuple[Variant, ...] = ()
     secrets: tuple[str, ...] = ()
     detector_period: str = "2s"
+    quorum: Mapping[str, int] = field(default_factory=dict)
     memory_mib: int = 1024
     disk_mib: int = 4096
 
@@ -122,6 +124,9 @@ class Stack:
                     raise ConfigError(
                         f"{instance.name} publishes unknown port {port!r}; known: {', '.join(instance.ports)}"
                     )
+
+        for service in self.quorum:
+            self.of(service)
 
     @cached_property
     def by_name(self) -> Mapping[str, Instance]:

@@ -69,7 +69,16 @@ class FakePlatform:
     def list(self, run_id: str | None = None) -> list[Container]:
         return [
             Container(
-                n, self.run_id, "fake", "", "", n, "sidecar" if n.endswith("-net") else "service", s, "", {}
+                n,
+                self.run_id,
+                "fake",
+                "",
+                "",
+                n.removeprefix(f"bs-{self.run_id}-").removesuffix("-net"),
+                "sidecar" if n.endswith("-net") else "service",
+                s,
+                "",
+                {},
             )
             for n, s in self.state.items()
             if run_id in (None, self.run_id)

@@ -77,7 +77,7 @@ def test_every_constructor_answers_a_wrong_parameter_with_the_valid_ones(name: s
 
 def test_a_mistyped_parameter_is_named() -> None:
     with pytest.raises(ConfigError, match="no parameter 'proces'; it has: target, process, max_duration"):
-        kill("app-1", proces="x")
+        kill("app-1", proces="x")  # type: ignore[call-arg]  # what is tested
     with pytest.raises(ConfigError, match="'upstream'"):
         edge_down("app-1")  # type: ignore[call-arg]  # what is tested
 
