@@ -59,6 +59,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--chaos-step", action="store_true", help="wait for Enter while each fault is in force (terminal)"
     )
+    group.addoption(
+        "--chaos-stop-probe",
+        metavar="URL",
+        help="undo and end if URL does not answer 2xx twice in a row (as does a file STOP in --chaos-dir)",
+    )
+    group.addoption(
+        "--chaos-error-budget",
+        type=int,
+        metavar="N",
+        help="undo and end once drills have cost clients more than N operations",
+    )
     group.addoption("--chaos-seed", type=int, default=None, metavar="N", help="seed of load and timing")
 
 
@@ -135,13 +146,21 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
 
     config = request.config
     supported(config.option.chaos_platform)
-    signal.signal(signal.SIGTERM, _interrupt)
     session = StackSession(
         stack=load_stack(config.rootpath),
         reports=Path(config.invocation_params.dir, config.option.chaos_dir).resolve(),
         progress=Progress(sys.__stderr__),
         keep=config.option.chaos_keep_stack,
+        stop_probe=config.option.chaos_stop_probe,
+        error_budget=config.option.chaos_error_budget,
     )
+
+    def terminated(*_: object) -> None:
+        if not session.stop.heeded:
+            raise KeyboardInterrupt("terminated")
+        session.stop.request("SIGTERM")
+
+    signal.signal(signal.SIGTERM, terminated)
     capture = config.pluginmanager.getplugin("capturemanager")
     session.progress.fresh_line()
     with capture.global_and_fixture_disabled():
@@ -155,10 +174,6 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
                 _conclude(config, session.stack.secrets)
             finally:
                 session.__exit__(None, None, None)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt("terminated")
 
 
 def _conclude(config: pytest.Config, secrets: tuple[str, ...]) -> None:
@@ -213,6 +228,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     finally:
         if (session := item.funcargs.get("blackstart_session")) is not None:  # type: ignore[attr-defined]
             session.progress.fresh_line()
+            if session.stop.reason:
+                item.session.shouldstop = f"stopped: {session.stop.reason}"
         if new := item.config.stash[_results][before:]:
             from blackstart.drill.record import properties
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,10 +22,11 @@ from blackstart.faults import Fault
 from blackstart.history.writer import EventWriter
 from blackstart.injection.injector import Injection, Injector
 from blackstart.injection.journal import Journal
+from blackstart.injection.stopping import Stopped, StopWatch
 from blackstart.load.process import LoadProcess
 from blackstart.measure.run import evaluate
 from blackstart.model.durations import human, seconds
-from blackstart.model.errors import BiteError, ConfigError, LoadError, SteadyStateError
+from blackstart.model.errors import BiteError, ConfigError, HarnessError, LoadError, SteadyStateError
 from blackstart.model.experiment import Role
 from blackstart.model.objectives import COUNTED, OF_THE_FAULT
 from blackstart.model.stack import Variant
@@ -76,7 +77,7 @@ class Attempt:
     def __init__(self, drill: Drill, folder: Path, rng: random.Random) -> None:
         self.drill, self.folder, self.rng = drill, folder, rng
         self.session, self.spec, self.role = drill.session, drill.experiment, drill.role
-        self.running = drill.session.running
+        self.running, self.stop = drill.session.running, drill.session.stop
         self.faults: list[dict[str, Any]] = []
         self.gates: list[str] = []
         self.notes: list[str] = []
@@ -110,13 +111,16 @@ class Attempt:
             load = self._start_load(stack)
             stack.callback(self.injector.undo_all)
             self.load, self.variant = load, variant
+            watch = StopWatch(self.stop, self.session.stop_conditions, self._stopped)
+            watch.start()
+            stack.callback(watch.stop)
             self._timed("baseline", self._baseline)
             began = time.monotonic()
             if self.clean:
                 self._strike(body)
             self.timings["fault"] = time.monotonic() - began
             self._timed("undo", self._undo)
-            if variant is None or variant.steady:
+            if (variant is None or variant.steady) and not self.stop.reason:
                 self._timed("recovery", self._recover)
             self._settle("after the undo", CLIENT_LIMIT_S if variant is None else SETTLE_S + 5)
             self._gating = False
@@ -153,6 +157,8 @@ class Attempt:
         """Run the test's body; what it finds out counts, and the evidence is kept whatever it is."""
         try:
             body()
+        except Stopped:
+            return  # noted by `_stopped`
         except BiteError as error:
             self._find("bite", None, str(error), Verdict.UNKNOWN)
         except AssertionError as error:
@@ -165,6 +171,14 @@ class Attempt:
         except SteadyStateError as error:
             self.notes.append(str(error))
             self._find("steady state", f"within {RESET_LIMIT}", str(error).partition("\n")[0], Verdict.FAIL)
+
+    def _stopped(self, reason: str) -> None:
+        """Undo at once, from the watching thread: the body may be anywhere. Timing is void, as by a gate."""
+        self.session.progress.say(f"stopping: {reason}")
+        self._find("stopped", None, reason, Verdict.UNKNOWN)
+        self._trip("stopped")
+        with contextlib.suppress(HarnessError):  # met again, and raised, by `_undo`
+            self.injector.halt(reason)
 
     def _find(self, objective: str, bound: Any, measured: str, verdict: Verdict) -> None:
         """Record a finding of the drill itself in the events, from which the verdict is computed."""
@@ -192,7 +206,7 @@ class Attempt:
     def _baseline(self) -> None:
         """Wait for well clients. Where they are not, nothing is injected: it would prove nothing."""
         try:
-            self.load.wait_clean(seconds=BASELINE_S, ratio=0.99, limit=BASELINE_LIMIT_S)
+            self.load.wait_clean(BASELINE_S, 0.99, BASELINE_LIMIT_S, unless=self.stop.asked.is_set)
             self.clean = self._gating = True
         except LoadError as error:
             if not self.load.alive:
@@ -216,11 +230,12 @@ class Attempt:
             # The first fault strikes at any moment of the slowest detector's period.
             phase_s = self.rng.uniform(0, seconds(self.running.stack.detector_period))
             self.schedule.append({"action": "wait", "seconds": round(phase_s, 3)})
-            threading.Event().wait(phase_s)
+            self.stop.wait(phase_s)
             self._lead()
         self._before = {s: dict(self.running.role_map(s)) for s in self.running.stack.roles}
         self.schedule.append({"action": "inject", "fault": fault.to_dict()})
         self.session.progress.say(f"injecting {fault_words(fault.to_dict())}")
+        self.stop.wait(0)
         injection = self.injector.inject(fault)
         if self.drill.step:
             limit = human(seconds(fault.max_duration))
@@ -236,17 +251,16 @@ class Attempt:
             self.session.progress.say(f"weakening further: {fault_words(fault.to_dict())}")
             self.schedule.append({"action": "weaken", "fault": fault.to_dict()})
             self.injector.inject(fault, source="variant")
-        threading.Event().wait(seconds(self.variant.lead))
+        self.stop.wait(seconds(self.variant.lead))
 
     def hold(self, duration_s: float) -> None:
         """See Drill.hold."""
         self.schedule.append({"action": "wait", "seconds": duration_s})
-        ended = threading.Event()
         deadline = time.monotonic() + duration_s
         while (left := deadline - time.monotonic()) > 0:
             if not self.load.alive:
                 raise LoadError("the load client ended in the middle of the drill")
-            ended.wait(min(left, 0.5))
+            self.stop.wait(min(left, 0.5))
 
     def count(self, name: str, value: int) -> None:
         """See Drill.count."""
@@ -267,7 +281,6 @@ class Attempt:
     def _await(self, until: Until, limit_s: float) -> None:
         until.begin(self._before)
         began, last = time.monotonic(), "nothing yet"
-        tick = threading.Event()
         while (elapsed := time.monotonic() - began) < limit_s:
             seen = until.check(self.running)
             if seen is None:
@@ -277,14 +290,14 @@ class Attempt:
                 )
                 return
             last = seen
-            tick.wait(0.05)
+            self.stop.wait(0.05)
         text = f"not within {human(limit_s)}; last seen: {last}"
         self._find("observe", until.describe(), text, Verdict.FAIL)
 
     def _settle(self, when: str, limit_s: float) -> None:
         """Wait for clients that are well for a while; a stack that stays ill is a finding, not an error."""
         try:
-            self.load.wait_clean(seconds=SETTLE_S, ratio=0.99, limit=limit_s)
+            self.load.wait_clean(SETTLE_S, 0.99, limit_s, unless=self.stop.asked.is_set)
         except LoadError as error:
             if not self.load.alive:
                 raise
@@ -328,6 +341,8 @@ class Attempt:
             self.events.write("gate", "trip", gate=gate)
 
     def _load_line(self, line: dict[str, Any]) -> None:
+        if self.role is Role.DRILL:
+            self.session.spend(line.get("fail", 0) + line.get("info", 0))
         if gate := line.get("gate"):
             self._trip(str(gate))
         self.session.progress.tick(

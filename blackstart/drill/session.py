@@ -12,6 +12,7 @@ from blackstart.drill import kept
 from blackstart.drill.console import Progress
 from blackstart.injection.heal import heal
 from blackstart.injection.lock import StackLock
+from blackstart.injection.stopping import ErrorBudget, Stop, StopFile, StopProbe
 from blackstart.injection.watchdog import Watchdog
 from blackstart.model.durations import human
 from blackstart.model.errors import ConfigError, HarnessError
@@ -41,20 +42,35 @@ def supported(platform: str) -> None:
 class StackSession:
     """A stack in its steady state, locked for this process; use as a context manager.
 
-    Raises LockHeld while another live run uses the stack, PlatformError without a Docker engine,
-    ImageError, ProvisionError, SteadyStateError.
+    `stop_probe` (a URL that must answer 2xx), `error_budget` (operations that drills may cost) and the file
+    STOP in `reports` are its stop conditions. Raises LockHeld while another live run uses the stack,
+    PlatformError without a Docker engine, ImageError, ProvisionError, SteadyStateError.
     """
 
     stack: Stack
     reports: Path
     progress: Progress
     keep: bool = False
+    stop_probe: str | None = None
+    error_budget: int | None = None
     run_id: str = field(default_factory=new_run_id)
     report_id: str = ""
     started_s: float = 0.0
     _running: RunningStack | None = None
     _platform: DockerPlatform | None = None
     _undo: list[Callable[[], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.stop = Stop()
+        self._budget = ErrorBudget(self.error_budget) if self.error_budget is not None else None
+        self._stop_file = StopFile(self.reports / "STOP")
+        probe = StopProbe(self.stop_probe) if self.stop_probe is not None else None
+        self.stop_conditions = tuple(c for c in (self._stop_file, probe, self._budget) if c is not None)
+
+    def spend(self, operations: int) -> None:
+        """Count operations that a drill has cost the clients, against the error budget."""
+        if self._budget is not None:
+            self._budget.spend(operations)
 
     @property
     def running(self) -> RunningStack:
@@ -88,6 +104,7 @@ class StackSession:
 
     def _open(self) -> None:
         say = self.progress.say
+        self._stop_file.refuse()
         self._platform = DockerPlatform(connect())
         lock = StackLock(self.stack.name)
         lock.acquire()

@@ -74,7 +74,7 @@ class Drill:
         A trial that a validity gate made unknown runs again, once. Raises HypothesisFailed.
         """
         result = self._attempt_once(body)
-        if result.gated:
+        if result.gated and not self.session.stop.reason:
             self.session.progress.say("a validity gate tripped: this trial is run again, once")
             supersede(result)
             result = self._attempt_once(body)

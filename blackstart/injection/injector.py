@@ -83,6 +83,7 @@ class Injector:
         self.running, self.journal, self.radius = running, journal, radius
         self._events = events
         self._injections: list[Injection] = []
+        self._halted = ""
 
     def inject(self, fault: Fault, source: str = "fault") -> Injection:
         """Bring `fault` about and return once it bites.
@@ -90,6 +91,8 @@ class Injector:
         Whatever goes wrong after the journal entry, Ctrl-C included, the fault is undone before this raises.
         Raises ConfigError (no such target or parameter), CapabilityMissing, InjectionError, BiteError.
         """
+        if self._halted:
+            raise InjectionError(f"nothing injected: the run is to stop: {self._halted}")
         fault.validate(self.running.stack)
         require(self.running.platform, *fault.capabilities)
         plan = fault.plan(self.running)
@@ -124,6 +127,11 @@ class Injector:
     def in_force(self) -> list[Injection]:
         """What still has to be undone."""
         return [each for each in self._injections if each.in_force]
+
+    def halt(self, reason: str) -> None:
+        """From now on nothing is injected any more, and what is in force is undone; raises as `undo_all`."""
+        self._halted = reason
+        self.undo_all()
 
     def undo_all(self) -> None:
         """Undo what is in force, newest first, each even if another fails, in whatever way.

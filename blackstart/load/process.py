@@ -85,9 +85,17 @@ class LoadProcess:
         self._send(orjson.dumps(self._plan.to_dict()).decode())
         self._await_event("ready", limit)
 
-    def wait_clean(self, seconds: float = 1.0, ratio: float = 0.99, limit: Duration = 15) -> None:
+    def wait_clean(
+        self,
+        seconds: float = 1.0,
+        ratio: float = 0.99,
+        limit: Duration = 15,
+        unless: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Wait for a baseline: `seconds` in a row, reported from now on, in which every kind had an ok, at
         least `ratio` of the completions were ok, and the client itself was in time.
+
+        Ends early once `unless()` holds, looked at once a second. Raises LoadError.
         """
         wanted = max(1, round(seconds))
         kinds = {operation.f for operation in self._plan.operations if operation.rate * wanted >= 2}
@@ -96,7 +104,7 @@ class LoadProcess:
         def clean() -> bool:
             recent = list(self._lines)[-wanted:]
             seen = {f for line in recent for f, counts in line["per_f"].items() if counts["ok"]}
-            return (
+            return unless() or (
                 self._reports - before >= wanted
                 and kinds <= seen
                 and all(_is_clean(line, ratio) for line in recent)

@@ -46,18 +46,20 @@ def judge(found: Measured, objectives: Mapping[str, Any] | None, gates: list[str
             _gates(gates, ()),
         ]
     findings = []
+    void = (
+        [name for name in asked if name in TIMING or (STOPPED in gates and name == "mode")] if gates else []
+    )
     for name, bound in asked.items():
         try:
             text, verdict = OBJECTIVES.get(name, _not_shown)(bound, found)
         except ConfigError as error:
             raise ConfigError(f"objective {name!r}: {error}") from error
-        if gates and name in TIMING:
+        if name in void:
             text, verdict = f"{text}; void: a gate tripped", Verdict.UNKNOWN
         findings.append(Finding(name, bound, text, verdict))
     if found.rto.censored and "rto" not in asked:
         verdict = Verdict.UNKNOWN if gates else Verdict.FAIL
         findings.append(Finding("rto", None, recovery_text(found), verdict))
-    void = [name for name in asked if name in TIMING]
     return [*findings, _checker(found), _gates(gates, void)]
 
 
@@ -229,6 +231,8 @@ OBJECTIVES: dict[str, Judge] = {
 
 #: Objectives that a lagging client or a stolen host can spoil; what the ledger shows stands regardless.
 TIMING = ("rto", "availability", "p99")
+#: The gate of a run that was told to stop: what should have come about had no time to.
+STOPPED = "stopped"
 
 
 # -- the rest -------------------------------------------------------------------------------------------

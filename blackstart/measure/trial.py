@@ -14,7 +14,7 @@ from blackstart.measure.measured import Measured
 from blackstart.model.verdict import Verdict
 
 #: Findings without which a broken objective is no proof: nothing was injected, or clients were ill before.
-GROUNDS = ("injection", "bite", "baseline", "load", "fault in force")
+GROUNDS = ("injection", "bite", "baseline", "load", "fault in force", "stopped")
 
 
 def trial_findings(found: Measured) -> list[Finding]:

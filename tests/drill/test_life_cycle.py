@@ -136,6 +136,28 @@ def test_a_killed_test_process_leaves_nothing(held: Run, platform: DockerPlatfor
     wait_for("all containers to be gone", lambda: not platform.list(held.run_id) or None, limit="30s")
 
 
+@pytest.mark.parametrize("how", ["SIGTERM", "budget"])
+def test_a_run_that_is_stopped_undoes_at_once_and_its_trial_is_unknown(
+    tmp_path: Path, platform: DockerPlatform, how: str
+) -> None:
+    options = ["--chaos-error-budget", "10"] if how == "budget" else []
+    run = Run(tmp_path, "test_store_held", *options, f"{DRILLS}::test_store_spared")
+    wait_for("the fault to be in force", run.fault_began, limit="90s")
+    if how == "SIGTERM":
+        run.process.terminate()
+    told = run.trial() / "events.jsonl"
+    wait_for("the fault to be undone", lambda: '"end"' in told.read_text() or None, limit="10s")
+    code, out = run.finish()
+    assert code == 2, out
+    assert "UNKNOWN" in out
+    found = _load(run.trial() / "run.json")
+    assert found["verdict"] == "unknown", found["findings"]
+    stopped = next(f for f in found["findings"] if f["objective"] == "stopped")
+    assert stopped["measured"] == how or "the error budget is burnt" in stopped["measured"]
+    assert not run.trial("drills_small.store_spared").exists(), "nothing is run after a stop"
+    assert platform.list(run.run_id) == []
+
+
 def _frozen(platform: DockerPlatform, name: str) -> bool:
     return any(c.name == name and c.status == "paused" for c in platform.list())
 

@@ -12,7 +12,7 @@ FORGETS = Control(variant="no-persistence", breaks="lost")
     control=FORGETS,
 )
 def test_store_killed(drill: Drill) -> None:
-    drill.inject(kill("store-1"))
+    drill.inject(kill("store-1", allow_total_loss=True))
     drill.observe(limit="1s")
 
 
@@ -23,7 +23,7 @@ def test_store_killed(drill: Drill) -> None:
     control=FORGETS,
 )
 def test_store_frozen(drill: Drill) -> None:
-    with drill.inject(freeze("store-1")):
+    with drill.inject(freeze("store-1", allow_total_loss=True)):
         drill.observe(limit="2s")
 
 
@@ -34,7 +34,7 @@ def test_store_frozen(drill: Drill) -> None:
     control=FORGETS,
 )
 def test_store_held(drill: Drill) -> None:
-    drill.inject(freeze("store-1"))
+    drill.inject(freeze("store-1", allow_total_loss=True))
     drill.observe(limit="60s")
 
 
@@ -45,7 +45,7 @@ def test_store_held(drill: Drill) -> None:
     control=FORGETS,
 )
 def test_store_held_briefly(drill: Drill) -> None:
-    drill.inject(freeze("store-1"))
+    drill.inject(freeze("store-1", allow_total_loss=True))
     drill.observe(limit="3s")
 
 

@@ -1,0 +1,130 @@
+"""Stop conditions: each says why, the watch acts once and at once."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blackstart.drill.console import Progress
+from blackstart.drill.session import StackSession
+from blackstart.faults import freeze
+from blackstart.injection.injector import Injector
+from blackstart.injection.journal import Journal
+from blackstart.injection.stopping import ErrorBudget, Stop, StopFile, Stopped, StopProbe, StopWatch
+from blackstart.model.errors import ConfigError, InjectionError
+from blackstart.platforms.waiting import wait_until
+from tests.faults.fakes import site, stack
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Answers with the status of now."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(type(self).status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    Answers.status = 200
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_a_probe_stops_the_run_when_it_fails_twice_in_a_row(url: str) -> None:
+    probe = StopProbe(url)
+    assert probe.check() is None
+    Answers.status = 500
+    assert probe.check() is None
+    Answers.status = 204
+    assert probe.check() is None
+    Answers.status = 404
+    assert probe.check() is None
+    assert probe.check() == f"the probe {url} answered 404, 2 times in a row"
+
+
+def test_a_probe_that_cannot_be_reached_fails() -> None:
+    probe = StopProbe("http://127.0.0.1:1/", failures=1)
+    assert "did not answer (ConnectionError)" in (probe.check() or "")
+
+
+def test_a_budget_is_burnt_by_one_more_than_its_limit() -> None:
+    budget = ErrorBudget(10)
+    budget.spend(10)
+    assert budget.check() is None
+    budget.spend(1)
+    assert budget.check() == "the error budget is burnt: 11 operations not served, 10 allowed"
+    with pytest.raises(ConfigError):
+        ErrorBudget(-1)
+
+
+def test_a_stop_file_stops_a_run_and_keeps_the_next_from_starting(tmp_path: Path) -> None:
+    condition = StopFile(tmp_path / "STOP")
+    condition.refuse()
+    assert condition.check() is None
+    (tmp_path / "STOP").touch()
+    assert condition.check() == f"{tmp_path / 'STOP'} is there"
+    with (
+        pytest.raises(ConfigError, match="remove it to run drills again"),
+        StackSession(stack(), tmp_path, Progress()),
+    ):
+        pytest.fail("it began")
+
+
+def test_the_watch_acts_once_with_the_first_reason(tmp_path: Path) -> None:
+    stop = Stop()
+    acted: list[str] = []
+    watch = StopWatch(stop, [StopFile(tmp_path / "STOP")], acted.append)
+    watch.start()
+    assert stop.heeded
+    began = time.monotonic()
+    (tmp_path / "STOP").touch()
+    wait_until("the watch to act", lambda: None if acted else "not yet", limit=5, every=0.01)
+    assert time.monotonic() - began < 2
+    stop.request("too late")
+    watch.stop()
+    assert acted == [f"{tmp_path / 'STOP'} is there"]
+    assert stop.reason == acted[0]
+    assert not stop.heeded
+
+
+def test_a_watch_that_is_over_acts_no_more(tmp_path: Path) -> None:
+    stop = Stop()
+    acted: list[str] = []
+    watch = StopWatch(stop, [], acted.append)
+    watch.start()
+    watch.stop()
+    stop.request("late")
+    assert acted == []
+
+
+def test_waits_end_when_the_run_is_to_stop() -> None:
+    stop = Stop()
+    stop.wait(0)
+    threading.Timer(0.05, stop.request, ("enough",)).start()
+    began = time.monotonic()
+    with pytest.raises(Stopped, match="enough"):
+        stop.wait(30)
+    assert time.monotonic() - began < 5
+
+
+def test_a_halted_injector_has_undone_all_and_injects_nothing_more() -> None:
+    where = site()
+    injector = Injector(where, lambda *_, **__: None, Journal("r1"))
+    injector.inject(freeze("app-1"))
+    injector.halt("STOP")
+    assert where.platform.state["bs-r1-app-1"] == "running"
+    with pytest.raises(InjectionError, match="the run is to stop: STOP"):
+        injector.inject(freeze("app-1"))
