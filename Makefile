@@ -1,7 +1,7 @@
 # `make drill` and `make test` each do all of their set-up. `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor drill drill-all controls test check unit integration proof bench up status heal down clean
+.PHONY: help setup doctor drill drill-all controls test check unit integration proof crash-matrix bench up status heal down clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
@@ -41,6 +41,9 @@ integration: ## tests that need the engine
 
 proof: ## the drills with their controls and placebos, no set-up
 	$(PYTEST) -m chaos --chaos-controls --chaos-placebo experiments $(ARGS)
+
+crash-matrix: setup ## kill -9 at every step of every kind of fault, with and without a watchdog
+	BLACKSTART_CRASH_MATRIX=1 $(PYTEST) tests/injection/test_crash_matrix.py -v $(ARGS)
 
 bench: setup ## measured claims, each against a named peer
 	@for name in load_client measure rto_precision; do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done

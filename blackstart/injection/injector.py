@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from blackstart.faults import Fault, Site, Undo
 from blackstart.injection.expiry import LATE_S, arm, disarm
-from blackstart.injection.journal import Journal
+from blackstart.injection.journal import Journal, Step
 from blackstart.injection.radius import Touched, refuse_beyond, refuse_total_loss, touched
 from blackstart.injection.state import RunRecord
 from blackstart.injection.undoing import undo_fully
@@ -75,12 +75,18 @@ class Injector:
     `events(source, event, **fields)` gets `begin` just before a fault acts and `end` once it is seen to be
     undone, both with the fault as a dict; `injection`/`bite` in between with what showed it. `radius` bounds
     what may be touched together, and with it goes the quorum guard; without one neither is looked at.
+    `reached` is called at each step of an injection, as it is about to go on.
     """
 
     def __init__(
-        self, running: Site, events: Events, journal: Journal, radius: BlastRadius | None = None
+        self,
+        running: Site,
+        events: Events,
+        journal: Journal,
+        radius: BlastRadius | None = None,
+        reached: Callable[[Step], None] = lambda step: None,
     ) -> None:
-        self.running, self.journal, self.radius = running, journal, radius
+        self.running, self.journal, self.radius, self._reached = running, journal, radius, reached
         self._events = events
         self._injections: list[Injection] = []
         self._halted = ""
@@ -98,7 +104,9 @@ class Injector:
         plan = fault.plan(self.running)
         reach = self._refuse_unsafe(fault, plan, weakening=source != "fault")
         self._refuse_unwatched()
+        self._reached(Step.PLANNED)
         entry = self.journal.record(fault.to_dict(), plan)
+        self._reached(Step.RECORDED)
         self._arm(plan, entry, seconds(fault.max_duration) + LATE_S)
         timer: threading.Timer
 
@@ -112,6 +120,7 @@ class Injector:
         self._injections.append(injection)
         with injection._lock:
             try:
+                self._reached(Step.ARMED)
                 self._events(source, "begin", fault=fault.to_dict(), targets=list(plan.targets))
                 timer.start()
                 self._strike(injection)
@@ -166,7 +175,9 @@ class Injector:
 
     def _strike(self, injection: Injection) -> None:
         fault, plan = injection.fault, injection.plan
+        self._reached(Step.STRIKING)
         fault.inject(self.running, plan)
+        self._reached(Step.STRUCK)
         injection.bite = wait_for(
             f"the bite of {fault.kind}",
             lambda: fault.bite(self.running, plan),
@@ -177,10 +188,12 @@ class Injector:
         self._events(
             "injection", "bite", fault=fault.to_dict(), targets=list(plan.targets), bite=injection.bite
         )
+        self._reached(Step.BITTEN)
 
     def _undo(self, injection: Injection, entry: str, source: str) -> None:
         fields = {"fault": injection.fault.to_dict(), "targets": list(injection.plan.targets)}
         limit_s = AGAIN_S if injection.given_up else UNDO_S
+        self._reached(Step.UNDOING)
         try:
             try:
                 undo_fully(injection.plan, self.running.platform, limit_s)
@@ -197,6 +210,7 @@ class Injector:
         self._ended(injection, entry, source, fields)
 
     def _ended(self, injection: Injection, entry: str, source: str, fields: dict[str, Any]) -> None:
+        self._reached(Step.UNDONE)
         injection._undone = True
         self.journal.close(entry)
         self._events(source, "end", **fields, bite=injection.bite, expired=injection.expired)

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from blackstart.faults.base import Undo
@@ -18,6 +19,19 @@ from blackstart.model.durations import seconds
 from blackstart.model.errors import HarnessError, InjectionError
 
 FILE = "journal.jsonl"
+
+
+class Step(StrEnum):
+    """How far an injection is. Its process may die at each of these: what it left is undone all the same."""
+
+    PLANNED = "planned"
+    RECORDED = "recorded"
+    ARMED = "armed"
+    STRIKING = "striking"
+    STRUCK = "struck"
+    BITTEN = "bitten"
+    UNDOING = "undoing"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True)
