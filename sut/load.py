@@ -9,7 +9,7 @@ import jwt
 import requests
 
 from blackstart.load.operations import HttpOperation, LoadPlan, SqlRead, SqlWrite
-from sut.settings import APP_PASSWORD, JWT_SECRET, LLMS
+from sut.settings import APP_PASSWORD, JWT_SECRET, LLMS, POSTGRES
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -25,11 +25,15 @@ def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET
 def load(running: RunningStack) -> LoadPlan:
     """Chats and session reads through the front, and raw writes through the database proxy as a probe.
 
+    Optional: raw writes past the proxy.
+
     Chats have more sessions than can be in flight within their deadline: one that hangs holds up no other.
     """
     front = (running.url("front-1", "http"),)
     host, port = running.address("pgproxy-1", "primary")
     dsn = f"postgresql://app:{APP_PASSWORD}@{host}:{port}/app"
+    nodes = ",".join("{}:{}".format(*running.address(name, "postgres")) for name in POSTGRES)
+    direct = f"postgresql://app:{APP_PASSWORD}@{nodes}/app?target_session_attrs=primary"
     bearer = {"Authorization": f"Bearer {token()}"}
     session = HttpOperation(
         f="session",
@@ -72,7 +76,11 @@ def load(running: RunningStack) -> LoadPlan:
                 deadline="5s",
             ),
             SqlRead(f="sql-final", dsn=dsn, key_from="sql-write", deadline="5s"),
+            SqlRead(f="sql-direct-final", dsn=dsn, key_from="sql-direct", deadline="5s"),
         ),
+        # A client that goes past the proxy, as a batch job with a DSN of all nodes does: nobody cuts it off
+        # from a primary that is one no more.
+        optional=(SqlWrite(f="sql-direct", dsn=direct, deadline="1s", keys=8),),
     )
 
 

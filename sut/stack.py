@@ -79,7 +79,7 @@ def _postgres(name: str, zone: str) -> Instance:
             "APP_PASSWORD": APP_PASSWORD,
         },
         calls=(*ETCD, *_others(name, POSTGRES)),
-        publish=("patroni",),
+        publish=("patroni", "postgres"),
         ready=HttpReady("patroni", "/readiness"),
         memory="768m",
     )

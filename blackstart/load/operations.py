@@ -218,25 +218,27 @@ class SqlRead(_Sql):
 class LoadPlan:
     """The load of a run: `operations` on their schedules, `closing` reads after it.
 
+    Those in `optional`, and their closing reads, run only in drills that give them a rate (`at_rates`).
     `max_in_flight` bounds all operations in flight: what could not be started is recorded as
     not-started. After `max_duration` the client stops issuing by itself.
     """
 
     operations: tuple[Operation, ...]
     closing: tuple[Operation, ...] = ()
+    optional: tuple[Operation, ...] = ()
     seed: int = 0
     max_in_flight: int = 1000
     max_duration: Duration = "15m"
 
     def __post_init__(self) -> None:
-        names = [operation.f for operation in self.operations]
+        names = [operation.f for operation in (*self.operations, *self.optional)]
         if len(set(names)) != len(names):
             raise ConfigError(f"operations of one plan need distinct names: {', '.join(names)}")
         if self.max_in_flight < 1:
             raise ConfigError("max_in_flight must be at least 1")
         if seconds(self.max_duration) <= 0:
             raise ConfigError("max_duration must be positive")
-        writers = {operation.f for operation in self.operations if operation.is_write}
+        writers = {o.f for o in (*self.operations, *self.optional) if o.is_write}
         for operation in self.operations:
             if operation.rate <= 0:
                 raise ConfigError(f"operation {operation.f!r}: rate must be positive")
@@ -251,18 +253,24 @@ class LoadPlan:
                 raise ConfigError(f"closing {operation.f!r}: must be a read with key_from")
 
     def at_rates(self, rates: Mapping[str, float]) -> LoadPlan:
-        """The same plan with other rates (per second) for some kinds; ConfigError for an unknown kind."""
-        known = [operation.f for operation in self.operations]
+        """The plan of a drill: these rates (per second) by kind, and of the optional kinds only those named.
+
+        Raises ConfigError for an unknown kind.
+        """
+        known = [operation.f for operation in (*self.operations, *self.optional)]
         if unknown := sorted(set(rates) - set(known)):
             raise ConfigError(f"the load has no operation {', '.join(unknown)}; it has: {', '.join(known)}")
-        changed = (dataclasses.replace(o, rate=rates.get(o.f, o.rate)) for o in self.operations)
-        return dataclasses.replace(self, operations=tuple(changed))
+        chosen = (*self.operations, *(o for o in self.optional if o.f in rates))
+        operations = tuple(dataclasses.replace(o, rate=rates.get(o.f, o.rate)) for o in chosen)
+        closing = tuple(o for o in self.closing if o.key_from in {each.f for each in chosen})
+        return dataclasses.replace(self, operations=operations, closing=closing, optional=())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; holds the secrets of headers and DSNs, so keep it off the disk."""
         return {
             "operations": [operation.to_dict() for operation in self.operations],
             "closing": [operation.to_dict() for operation in self.closing],
+            "optional": [operation.to_dict() for operation in self.optional],
             "seed": self.seed,
             "max_in_flight": self.max_in_flight,
             "max_duration": self.max_duration,
@@ -284,7 +292,7 @@ class LoadPlan:
             raise ConfigError("plan: operations are missing")
         lists = {
             name: tuple(Operation.from_dict(each) for each in data.get(name, ()))
-            for name in ("operations", "closing")
+            for name in ("operations", "closing", "optional")
         }
         return cls(**{**data, **lists})
 

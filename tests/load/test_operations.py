@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -103,3 +104,15 @@ def test_rates_can_be_changed_by_kind() -> None:
         PLAN.at_rates({"chatt": 1})
     with pytest.raises(ConfigError, match="rate must be positive"):
         PLAN.at_rates({name: 0})
+
+
+def test_an_optional_kind_runs_only_where_it_is_given_a_rate() -> None:
+    direct = SqlWrite(f="direct", dsn="d")
+    final = SqlRead(f="direct-final", dsn="d", key_from="direct")
+    plan = replace(PLAN, closing=(*PLAN.closing, final), optional=(direct,))
+    assert LoadPlan.from_dict(plan.to_dict()) == plan
+    assert plan.at_rates({}) == PLAN
+    chosen = plan.at_rates({"direct": 20})
+    assert chosen.operations[-1].rate == 20
+    assert chosen.closing[-1] == final
+    assert chosen.optional == ()
