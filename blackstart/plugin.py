@@ -10,6 +10,7 @@ import signal
 import sys
 import zlib
 from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from blackstart.model.errors import BlackstartError, CapabilityMissing, HarnessE
 from blackstart.model.experiment import Control, Experiment, Role
 
 if TYPE_CHECKING:
-    from blackstart.drill.plan import Run
+    from blackstart.drill.planned import Planned
     from blackstart.drill.result import Result
     from blackstart.drill.session import StackSession
     from blackstart.drill.trial import Drill
@@ -28,7 +29,7 @@ ATTRIBUTE = "__blackstart__"
 _results = pytest.StashKey[list["Result"]]()
 _folder = pytest.StashKey[Path]()
 _summary = pytest.StashKey["Path | None"]()
-_plan = pytest.StashKey[list["Run"]]()
+PLAN: pytest.StashKey[Planned] = pytest.StashKey()
 _trouble = pytest.StashKey[bool]()
 _refuted = pytest.StashKey[bool]()
 #: Exit status where only the harness had trouble, as of `blackstart measure`.
@@ -55,7 +56,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--chaos-keep-stack", action="store_true", help="leave the stack running for the next run"
     )
-    group.addoption("--chaos-plan", action="store_true", help="print what would be run, and touch nothing")
+    group.addoption(
+        "--chaos-plan",
+        action="store_true",
+        help="print what would be injected, where and for how long, and touch nothing",
+    )
     group.addoption(
         "--chaos-step", action="store_true", help="wait for Enter while each fault is in force (terminal)"
     )
@@ -80,7 +85,6 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash[_results] = []
     config.stash[_summary] = None
-    config.stash[_plan] = []
     config.stash[_trouble] = config.stash[_refuted] = False
 
 
@@ -111,22 +115,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if out:
             config.hook.pytest_deselected(items=out)
             items[:] = [i for i in items if i not in out]
-    if config.option.chaos_plan:
-        config.stash[_plan] = [run for run in map(_run_of, items) if run is not None]
-        config.hook.pytest_deselected(items=list(items))
-        items.clear()
     parallel = getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput")
     if parallel and any(i.get_closest_marker("chaos") for i in items):
         raise pytest.UsageError("drills share one stack and one machine: run them without xdist (-n 0)")
-
-
-def _run_of(item: pytest.Item) -> Run | None:
-    """The run that a test is, if it is a drill."""
-    spec = getattr(getattr(item, "obj", None), ATTRIBUTE, None)
-    if spec is None:
-        return None
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    return (spec, *params.get("drill", (Role.DRILL, 1, None)))
 
 
 def _is_named(item: pytest.Item, named: tuple[str, ...]) -> bool:
@@ -135,6 +126,21 @@ def _is_named(item: pytest.Item, named: tuple[str, ...]) -> bool:
         path.endswith(a.split("::")[0]) and f"::{item.name}".startswith(f"::{a.split('::')[-1]}")
         for a in named
     )
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With --chaos-plan every drill is rehearsed, and nothing else is run."""
+    config = session.config
+    if not config.option.chaos_plan or session.testsfailed:
+        return None
+    from blackstart.drill.planned import planned
+
+    config.stash[PLAN] = planned(session.items, config.rootpath, _reports(config))
+    return True
+
+
+def _reports(config: pytest.Config) -> Path:
+    return Path(config.invocation_params.dir, config.option.chaos_dir).resolve()
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +154,7 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
     supported(config.option.chaos_platform)
     session = StackSession(
         stack=load_stack(config.rootpath),
-        reports=Path(config.invocation_params.dir, config.option.chaos_dir).resolve(),
+        reports=_reports(config),
         progress=Progress(sys.__stderr__),
         keep=config.option.chaos_keep_stack,
         stop_probe=config.option.chaos_stop_probe,
@@ -263,19 +269,20 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Exit 3 where nothing failed but the harness: there is no verdict, good or bad."""
     stash = session.config.stash
-    if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and stash[_plan]:
-        session.exitstatus = pytest.ExitCode.OK
+    plan = stash.get(PLAN, None)
+    if plan is not None and not plan.sound:
+        session.exitstatus = NO_VERDICT
     if session.exitstatus == pytest.ExitCode.TESTS_FAILED and stash[_trouble] and not stash[_refuted]:
         session.exitstatus = NO_VERDICT
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The plan; or a table of verdicts and the path of the report."""
-    if plan := config.stash[_plan]:
+    if (plan := config.stash.get(PLAN, None)) is not None:
         from blackstart.drill.plan import plan_lines
 
         terminalreporter.section("plan")
-        for line in plan_lines(plan):
+        for line in plan_lines(plan, datetime.now(UTC)):
             terminalreporter.write_line(line)
     if results := config.stash[_results]:
         from blackstart.drill.table import summary_lines

@@ -147,6 +147,7 @@ def _llm(name: str, zone: str) -> Instance:
         env={"NODE_NAME": name, "MODEL_NAME": f"sample-{name}", "SEED": "1"},
         publish=("http",),
         ready=HttpReady("http", "/health/live"),
+        plays=("llm",),
         memory="256m",
     )
 

@@ -15,8 +15,10 @@ NO_VERDICT = 3
 #: Where each command lives; loaded on use, since some need Docker and others are timed.
 COMMANDS = {
     "check": "measure_cmd",
+    "coverage": "coverage_cmd",
     "doctor": "doctor_cmd",
     "down": "heal_cmd",
+    "faults": "faults_cmd",
     "heal": "heal_cmd",
     "measure": "measure_cmd",
     "report": "report_cmd",

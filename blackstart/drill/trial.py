@@ -6,12 +6,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.attempt import Attempt, NotInjected
 from blackstart.drill.record import supersede
 from blackstart.drill.result import Result
-from blackstart.drill.session import StackSession
 from blackstart.drill.until import Until
 from blackstart.faults import Fault
 from blackstart.injection.injector import Injection
@@ -19,6 +18,9 @@ from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError, HypothesisFailed
 from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from blackstart.drill.session import StackSession
 
 
 @dataclass

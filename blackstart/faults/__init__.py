@@ -12,7 +12,9 @@ for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
 # After the loop: importing the submodule `kill` binds that name here to the module.
+from blackstart.faults._about import About, about  # noqa: E402
 from blackstart.faults._registry import (  # noqa: E402
+    CONSTRUCTORS,
     REGISTRY,
     constructor,
     fault_from_dict,
@@ -29,11 +31,14 @@ from blackstart.faults.llm_error import llm_error  # noqa: E402
 from blackstart.faults.switchover import switchover  # noqa: E402
 
 __all__ = [
+    "CONSTRUCTORS",
     "REGISTRY",
+    "About",
     "Fault",
     "Platform",
     "Site",
     "Undo",
+    "about",
     "constructor",
     "edge_down",
     "edge_latency",

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import ConfigError, HarnessError, InjectionError, PlatformError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Edge, Stack
 from blackstart.toxiproxy.client import PROXY_API_PORT, EdgeProxy, ToxiproxyClient
@@ -31,8 +32,10 @@ while [ $# -gt 0 ]; do ask "$port" "$1" "$2" "$3" & shift 3; done; wait
 
 @dataclass(frozen=True)
 class EdgeFault(Fault):
-    """A fault on the edges from `target` to `upstream`, on one upstream port or (None) on all."""
+    """A fault on the edges from `target` to `upstream`, on upstream port `port` or, where None, on all."""
 
+    mode: ClassVar[Mode] = Mode.CUT
+    ends: ClassVar[tuple[str, ...]] = ("target", "upstream")
     capabilities: ClassVar[tuple[str, ...]] = ("exec",)
     grace: ClassVar[float] = 4.0
     expires_in_place: ClassVar[bool] = True
@@ -107,7 +110,10 @@ class EdgeFault(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """Take the fault off every edge, also where another cannot be reached; then raise."""
+        """Take the fault off every edge.
+
+        One that cannot be reached holds up no other; PlatformError in the end.
+        """
 
         def restore(client: ToxiproxyClient, edge: Mapping[str, Any]) -> None:
             proxy = client.get_proxy(edge["proxy"]["name"])

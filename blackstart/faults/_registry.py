@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,8 +15,9 @@ from blackstart.model.errors import ConfigError
 F = TypeVar("F", bound=Fault)
 P = ParamSpec("P")
 
-#: Every known fault by its kind.
+#: Every known fault by its kind, and what drills call to make one.
 REGISTRY: dict[str, type[Fault]] = {}
+CONSTRUCTORS: dict[str, Callable[..., Fault]] = {}
 
 
 def register(cls: type[F]) -> type[F]:
@@ -41,6 +43,7 @@ def constructor(make: Callable[P, F]) -> Callable[P, F]:
         except TypeError as error:
             raise ConfigError(f"{error}; parameters of {make.__name__}(): {', '.join(known)}") from None
 
+    CONSTRUCTORS[make.__name__] = checked
     return checked
 
 
@@ -49,7 +52,9 @@ def fault_type(kind: str) -> type[Fault]:
     try:
         return REGISTRY[kind]
     except KeyError:
-        raise ConfigError(f"unknown fault {kind!r}; known: {', '.join(sorted(REGISTRY))}") from None
+        close = get_close_matches(kind, REGISTRY, n=1)
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ConfigError(f"unknown fault {kind!r}{meant}; known: {', '.join(sorted(REGISTRY))}") from None
 
 
 def fault_from_dict(data: Mapping[str, Any]) -> Fault:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol, TypedDict
 
 from blackstart.model.durations import Duration, seconds
+from blackstart.model.modes import Mode
 from blackstart.model.stack import Instance, Stack
 from blackstart.platforms.capabilities import Container, ExecResult
 
@@ -105,6 +106,12 @@ class Fault(ABC):
     """
 
     kind: ClassVar[str]
+    #: What it looks like to those who depend on the target: its family in lists, its column on the map.
+    mode: ClassVar[Mode] = Mode.OTHER
+    #: The parameters that select instances; two for a fault on the edges from the first to the second.
+    ends: ClassVar[tuple[str, ...]] = ("target",)
+    #: The scripted part that the target must declare to play (`Instance.plays`), if any.
+    part: ClassVar[str | None] = None
     capabilities: ClassVar[tuple[str, ...]] = ()
     #: Seconds that the effect may take to show, and that the restored state may take to show by itself.
     bite_limit: ClassVar[float] = 5.0

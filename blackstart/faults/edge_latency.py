@@ -11,6 +11,7 @@ from blackstart.faults._toxics import ToxicFault
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 
 # Sends a request and waits for the first byte or the end, printing ms: the delay as a client would feel it.
 # Whatever listens answers something or hangs up; the request is of no protocol's harmful kind.
@@ -28,6 +29,7 @@ class EdgeLatency(ToxicFault):
     """Delay what passes the edges by `latency`, give or take up to `jitter`, in one direction or both."""
 
     kind: ClassVar[str] = "edge_latency"
+    mode: ClassVar[Mode] = Mode.SLOW
     toxic: ClassVar[str] = "latency"
 
     latency: Duration = "800ms"

@@ -9,6 +9,7 @@ from typing import ClassVar, Unpack
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -19,6 +20,7 @@ class Freeze(Fault):
     """Freeze the service's container; its sidecar goes on accepting connections on its behalf."""
 
     kind: ClassVar[str] = "freeze"
+    mode: ClassVar[Mode] = Mode.FROZEN
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("pause",)
 
@@ -50,7 +52,7 @@ class Freeze(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """See Fault.undo."""
+        """Let the frozen containers go on."""
         for name in undo.targets:
             if platform.is_paused(name):
                 platform.unpause(name)
@@ -64,5 +66,5 @@ class Freeze(Fault):
 
 @constructor
 def freeze(target: str, **options: Unpack[Options]) -> Freeze:
-    """Freeze `target` (`freeze("redis.primary")`)."""
+    """Freeze `target`: `freeze("redis.primary")`."""
     return Freeze(target, **options)

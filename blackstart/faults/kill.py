@@ -9,6 +9,7 @@ from typing import ClassVar, Unpack
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -23,6 +24,7 @@ class Kill(Fault):
     """
 
     kind: ClassVar[str] = "kill"
+    mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "signal")
     grace: ClassVar[float] = 20.0

@@ -15,6 +15,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -25,9 +26,11 @@ _TIMEOUT_S = 2.0
 @register
 @dataclass(frozen=True)
 class LlmError(Fault):
-    """Every model call to `target` is answered with `status`, `delay` after it came."""
+    """Every model call to `target` on its port `port` is answered with `status`, `delay` after it came."""
 
     kind: ClassVar[str] = "llm_error"
+    mode: ClassVar[Mode] = Mode.ERRORS
+    part: ClassVar[str | None] = "llm"
 
     target: str
     status: int = 503
@@ -87,7 +90,7 @@ class LlmError(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """See Fault.undo."""
+        """Take the script off the providers."""
         for provider in undo.data["providers"]:
             _ask("DELETE", _url(provider, platform))
 

@@ -10,6 +10,7 @@ import requests
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
+from blackstart.model.modes import Mode
 from blackstart.model.stack import Stack
 
 #: Patroni answers a switchover when it is over or has failed, after at most 20 s or so.
@@ -22,6 +23,7 @@ class Switchover(Fault):
     """Ask Patroni for a switchover away from the leader. Nothing is to be undone: the end is a new leader."""
 
     kind: ClassVar[str] = "switchover"
+    mode: ClassVar[Mode] = Mode.HANDOVER
     bite_limit: ClassVar[float] = 15.0
     grace: ClassVar[float] = 30.0
 
@@ -82,7 +84,7 @@ class Switchover(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """Nothing: a switchover is a wish that was granted."""
+        """Nothing is undone: a switchover is a wish that was granted."""
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
@@ -112,5 +114,5 @@ def _request(method: str, url: str, timeout_s: float, json: Any = None) -> reque
 
 @constructor
 def switchover(target: str = "postgres", port: str = "patroni", **options: Unpack[Options]) -> Switchover:
-    """Hand the primary of `target` over to a standby, through the leader's Patroni on its port `port`."""
+    """Hand over the primary of `target` by the Patroni on its port `port`: `switchover("postgres")`."""
     return Switchover(target, port, **options)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from blackstart.model.errors import ConfigError
-from blackstart.model.stack import Stack
+from blackstart.model.stack import Instance, Stack
 
 _FORM = re.compile(
     r"(?P<name>[a-z][a-z0-9-]*)(?:\.(?P<role>[a-z][a-z_-]*))?(?:\[zone=(?P<zone>[a-z0-9-]+)\])?"
@@ -31,6 +31,11 @@ class Selector:
                 "'postgres.primary', or add a zone: 'app[zone=b]')"
             )
         return cls(match["name"], match["role"], match["zone"])
+
+    def candidates(self, stack: Stack) -> tuple[Instance, ...]:
+        """The instances that it may mean: which of them hold the role is known on a running stack only."""
+        named = [i for i in stack.instances if self.name in (i.name, i.service)]
+        return tuple(i for i in named if self.zone in (None, i.zone))
 
     def validate(self, stack: Stack) -> None:
         """Raise ConfigError, naming the valid ones, if the stack has no such target."""

@@ -47,6 +47,7 @@ class Instance:
 
     `ports` maps names to container ports; those in `publish` are reachable from the host on 127.0.0.1.
     `calls` names the instances it calls: each is reached by its plain name, through this pod's sidecar.
+    `plays` names the scripted parts that it plays for faults, as `llm`: a model provider that takes scripts.
     `ready` is a condition from `blackstart.stack.conditions`; None means running is ready.
     """
 
@@ -60,6 +61,7 @@ class Instance:
     calls: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     ready: Any = None
+    plays: tuple[str, ...] = ()
     memory: str = "512m"
 
 

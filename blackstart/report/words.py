@@ -68,6 +68,20 @@ def instant(text: Any) -> str:
     return f"{at.astimezone(UTC) if at.tzinfo else at:%Y-%m-%d %H:%M:%S}{' UTC' if at.tzinfo else ''}"
 
 
+def ago(value_s: float) -> str:
+    """How long something is past, in its largest unit: `just now`, `5 min ago`, `3 h ago`, `12 days ago`."""
+    return "just now" if value_s < 60 else f"{age(value_s)} ago"
+
+
+def age(value_s: float) -> str:
+    """An age in its largest unit, rounded down: `0 min`, `5 min`, `3 h`, `12 days`."""
+    if value_s < 3600:
+        return f"{max(0, int(value_s // 60))}{NBSP}min"
+    if value_s < 48 * 3600:
+        return f"{int(value_s // 3600)}{NBSP}h"
+    return f"{int(value_s // 86400)}{NBSP}days"
+
+
 def millis(value: float | None) -> str:
     """Milliseconds to read: `0.84 ms`, `24 ms`, `1.82 s`."""
     if value is None:

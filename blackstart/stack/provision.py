@@ -6,17 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import ProvisionError, SteadyStateError
 from blackstart.model.stack import Instance, Stack
-from blackstart.platforms.docker import DockerPlatform
-from blackstart.platforms.launch import launch, network
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack import edges
 from blackstart.stack.running import PROXY_API_PORT, RunningStack
 from blackstart.stack.steady import Progress, steady
+
+if TYPE_CHECKING:
+    from blackstart.platforms.docker import DockerPlatform
 
 __all__ = ["down", "reconfigure", "reset", "steady", "up"]
 
@@ -42,6 +43,9 @@ def up(
     Returns once all containers run; `steady` waits for them to work. If anything fails, or on Ctrl-C, what
     was started is removed. Raises ProvisionError, PlatformError.
     """
+    # Imported on use, here and below: a stack's declaration imports this module, and a plan loads no Docker.
+    from blackstart.platforms.launch import network
+
     if left := platform.list(run_id):
         raise ProvisionError(f"run {run_id} has containers already: {', '.join(c.name for c in left)}")
     began = time.monotonic()
@@ -85,6 +89,8 @@ def _pod(
     stack: Stack, instance: Instance, run_id: str, platform: DockerPlatform, tags: Mapping[str, str]
 ) -> dict[int, int]:
     """Start the sidecar, make its edges, start the service in its network; returns the host ports."""
+    from blackstart.platforms.launch import launch
+
     bare = RunningStack(stack, run_id, platform, {})
     sidecar = bare.sidecar(instance.name)
     labels = _instance_labels(stack, run_id, instance)
@@ -111,6 +117,8 @@ def _pod(
 
 def _service(running: RunningStack, instance: Instance, image: str, env: Mapping[str, str]) -> None:
     """Start the pod's service in the network of its sidecar."""
+    from blackstart.platforms.launch import launch
+
     launch(
         running.platform.client,
         image,

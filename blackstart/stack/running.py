@@ -6,14 +6,18 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from blackstart.model.errors import ConfigError, InjectionError, ProvisionError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Instance, Stack
 from blackstart.platforms.capabilities import ExecResult
-from blackstart.platforms.docker import DockerPlatform
 from blackstart.toxiproxy.client import PROXY_API_PORT as PROXY_API_PORT
 from blackstart.toxiproxy.client import ToxiproxyClient
+
+if TYPE_CHECKING:
+    # The declaration of a stack may name this class; a plan of its drills loads no Docker.
+    from blackstart.platforms.docker import DockerPlatform
 
 
 def fingerprint(stack: Stack, tags: Mapping[str, str]) -> str:

@@ -114,12 +114,3 @@ def test_a_variant_or_runbook_that_is_not_there_is_said_at_once(tmp_path: Path) 
     with pytest.raises(ConfigError, match=r"no runbook .*down\.md; there are: up"):
         (tmp_path / "up.md").touch()
         spec.validate([Variant("weak", "weak")], tmp_path)
-
-
-def test_the_plan_is_printed_and_nothing_is_touched(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_it=DRILL)
-    result = pytester.runpytest("-m", "chaos", "--chaos-plan", "--chaos-controls")
-    assert result.ret == 0
-    result.stdout.fnmatch_lines(
-        ["it.one: h", "*objectives: lost=0", "*runbooks/r.md", "*trial 1", "*control, weakened by 'v'*"]
-    )

@@ -1,0 +1,202 @@
+"""A drill's body run with a stand-in for `Drill` that writes down what is asked of it and touches nothing.
+
+What a body does to anything else is not let through either: while it runs here, a connection or a new process
+is refused by an audit hook, and taken as the end of what can be known without a running stack.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from blackstart.drill.trial import Drill
+from blackstart.drill.until import Until
+from blackstart.faults import Fault
+from blackstart.model.durations import Duration, seconds
+from blackstart.model.errors import ConfigError
+from blackstart.model.experiment import Control, Experiment, Role
+from blackstart.model.objectives import COUNTED
+from blackstart.model.stack import Stack
+
+#: What Python announces before it reaches out of this process.
+_REACHING_OUT = frozenset(
+    {
+        *("socket.connect", "socket.sendto", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"),
+        *("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.kill"),
+    }
+)
+_rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
+
+
+class NeedsStack(BaseException):
+    """The body asked for something that only a running stack can tell; past `except Exception` on purpose."""
+
+
+class OnStack:
+    """In place of what there is on a running stack only, as a fixture: any use raises NeedsStack."""
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "_name", name)
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise NeedsStack(object.__getattribute__(self, "_name"))
+
+    __getattr__ = __setattr__ = __call__ = __iter__ = __len__ = __bool__ = __getitem__ = __contains__ = (
+        _refuse
+    )
+    __enter__ = __str__ = __repr__ = __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __int__ = __float__ = (
+        _refuse
+    )
+    __add__ = __radd__ = __sub__ = __rsub__ = __fspath__ = __format__ = _refuse
+    __hash__ = object.__hash__
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a body asks for, in order. `number` tells the injection, where it is about one."""
+
+    action: str
+    number: int = 0
+    fault: Fault | None = None
+    hold_s: float = 0.0
+    until: str = ""
+    limit_s: float = 0.0
+    name: str = ""
+
+
+@dataclass
+class Rehearsal:
+    """What came of it: the steps, and why it ended early. `needs` is what only a running stack can tell."""
+
+    experiment: Experiment
+    role: Role
+    trial: int
+    control: Control | None
+    steps: list[Step] = field(default_factory=list)
+    needs: str = ""
+    error: str = ""
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What would be injected, in order."""
+        return [step.fault for step in self.steps if step.fault is not None]
+
+
+class RehearsedInjection:
+    """In place of an injection: its undo is written down, its state is known on a running stack only."""
+
+    def __init__(self, rehearsal: Rehearsal, fault: Fault) -> None:
+        self._rehearsal, self.fault = rehearsal, fault
+        self._number = len(rehearsal.faults)
+        self._open = True
+
+    def undo(self) -> None:
+        """Write down that it ends here."""
+        if self._open:
+            self._open = False
+            self._rehearsal.steps.append(Step("undo", self._number))
+
+    def __enter__(self) -> RehearsedInjection:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.undo()
+
+    def __getattr__(self, name: str) -> Any:
+        raise NeedsStack(f"the injection's {name}")
+
+
+class RehearsedDrill:
+    """The stand-in: has what `Drill` has, and validates what it is given against the declaration."""
+
+    def __init__(self, rehearsal: Rehearsal, stack: Stack) -> None:
+        self._rehearsal, self._declared = rehearsal, stack
+        self.experiment, self.role = rehearsal.experiment, rehearsal.role
+        self.trial, self.control = rehearsal.trial, rehearsal.control
+
+    def inject(self, fault: Fault) -> RehearsedInjection:
+        """See Drill.inject."""
+        fault.validate(self._declared)
+        self._write(Step("inject", len(self._rehearsal.faults) + 1, fault))
+        return RehearsedInjection(self._rehearsal, fault)
+
+    def observe(self, until: Until | None = None, limit: Duration = "30s") -> None:
+        """See Drill.observe."""
+        if until is not None:
+            injected = bool(self._rehearsal.faults)
+            until.begin({s: _anyone(r.roles) for s, r in self._declared.roles.items()} if injected else {})
+        words = until.describe() if until is not None else ""
+        self._write(Step("observe", until=words, limit_s=seconds(limit)))
+
+    def hold(self, duration: Duration) -> None:
+        """See Drill.hold."""
+        self._write(Step("hold", hold_s=seconds(duration)))
+
+    def count(self, name: str, value: int) -> None:
+        """See Drill.count."""
+        if name not in COUNTED:
+            raise ConfigError(f"nothing is called {name!r} that a drill counts; known: {', '.join(COUNTED)}")
+        self._write(Step("count", name=name))
+
+    def run(self, body: Callable[[Any], None]) -> None:
+        """Run the body, and keep what stopped it."""
+        try:
+            with _nothing_touched():
+                body(self)
+        except NeedsStack as stop:
+            self._rehearsal.needs = str(stop)
+        except ConfigError as error:
+            self._rehearsal.error = f"ConfigError: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever a test raises is told, and the other plans go on
+            self._rehearsal.error = f"the test raises {type(error).__name__}: {error}"
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(Drill, name) or name in Drill.__dataclass_fields__:
+            raise NeedsStack(f"drill.{name}")
+        raise AttributeError(f"Drill has no attribute {name!r}")
+
+    def _write(self, step: Step) -> None:
+        self._rehearsal.steps.append(step)
+
+
+def rehearse(
+    rehearsal: Rehearsal, stack: Stack, test: Callable[..., None], arguments: dict[str, Any]
+) -> None:
+    """Run the decorated `test` with a stand-in for `drill` and these other arguments."""
+    test(drill=RehearsedDrill(rehearsal, stack), **arguments)
+
+
+def _anyone(roles: tuple[str, ...]) -> dict[str, str]:
+    """That somebody has each role: who, is known on a running stack only."""
+    return {f"the {role}": role for role in roles}
+
+
+@contextmanager
+def _nothing_touched() -> Iterator[None]:
+    """Refuse what reaches out of this process."""
+    _hook()
+    token = _rehearsing.set(True)
+    try:
+        yield
+    finally:
+        _rehearsing.reset(token)
+
+
+@functools.cache
+def _hook() -> None:
+    """An audit hook cannot be taken back: there is one, and it looks whether a body is rehearsed."""
+
+    def refuse(event: str, _: tuple[Any, ...]) -> None:
+        if event in _REACHING_OUT and _rehearsing.get():
+            raise NeedsStack(f"something outside of this process ({event})")
+
+    sys.addaudithook(refuse)

@@ -1,0 +1,135 @@
+"""A drill's body on a stand-in: what it asks for is written down, and nothing is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from blackstart.drill.rehearsal import OnStack, Rehearsal, RehearsedDrill, rehearse
+from blackstart.drill.trial import Drill
+from blackstart.faults import edge_down, freeze, kill
+from blackstart.model.experiment import Control, Experiment, Role
+from blackstart.model.objectives import Objectives
+from blackstart.observe.until import promoted
+from tests.faults.fakes import stack
+
+SPEC = Experiment("e", "h", "r", Objectives(lost=0), (Control("weak", "lost"),))
+
+
+def rehearsed(body: Callable[..., None], **arguments: Any) -> Rehearsal:
+    rehearsal = Rehearsal(SPEC, Role.DRILL, 1, None)
+
+    def test(drill: Any, **others: Any) -> None:
+        drill.run(lambda drill: body(drill, **others))
+
+    rehearse(rehearsal, stack(), test, arguments)
+    return rehearsal
+
+
+def actions(rehearsal: Rehearsal) -> list[str]:
+    return [step.action for step in rehearsal.steps]
+
+
+def test_what_a_body_asks_for_is_written_down_in_order() -> None:
+    def body(drill: Drill) -> None:
+        with drill.inject(edge_down("app-1", "postgres.primary")):
+            drill.hold("600ms")
+            drill.inject(kill("postgres.primary"))
+        drill.observe(until=promoted("postgres"), limit="20s")
+        drill.count("keys_lost", 0)
+
+    found = rehearsed(body)
+    assert (found.needs, found.error) == ("", "")
+    assert actions(found) == ["inject", "hold", "inject", "undo", "observe", "count"]
+    assert [step.number for step in found.steps] == [1, 0, 2, 1, 0, 0]
+    assert found.steps[1].hold_s == 0.6
+    assert (found.steps[4].until, found.steps[4].limit_s) == ("another postgres is primary", 20)
+    assert found.faults == [edge_down("app-1", "postgres.primary"), kill("postgres.primary")]
+
+
+@pytest.mark.parametrize(
+    ("asks", "what"),
+    [
+        (lambda drill: drill.stack.role_map("postgres"), "drill.stack"),
+        (lambda drill: drill.seed, "drill.seed"),
+        (lambda drill: print(drill.inject(kill("app-1")).bite), "the injection's bite"),
+    ],
+)
+def test_a_body_that_needs_the_running_stack_ends_there_even_past_its_own_except(
+    asks: Callable[[Any], None], what: str
+) -> None:
+    def body(drill: Any) -> None:
+        drill.hold(1)
+        with contextlib.suppress(Exception):
+            asks(drill)
+        drill.hold(2)
+
+    found = rehearsed(body)
+    assert (found.needs, found.error) == (what, "")
+    assert [step.hold_s for step in found.steps if step.action == "hold"] == [1]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lambda f: f.url, lambda f: f("GET", "/"), lambda f: [*f], lambda f: f == 1, lambda f: f"{f}", bool],
+)
+def test_a_fixture_is_not_there(use: Callable[[Any], Any]) -> None:
+    found = rehearsed(lambda drill, sample: use(sample), sample=OnStack("the fixture 'sample'"))
+    assert found.needs == "the fixture 'sample'"
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        lambda: socket.create_connection(("127.0.0.1", 9)),
+        lambda: subprocess.run(["true"], check=False),
+        lambda: os.system("true"),
+    ],
+)
+def test_nothing_outside_of_the_process_is_reached(reach: Callable[[], Any]) -> None:
+    found = rehearsed(lambda drill: reach())
+    assert found.needs.startswith("something outside")
+    assert subprocess.run(["true"], check=False).returncode == 0, "refused while a body is rehearsed only"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (lambda drill: drill.inject(kill("postgre")), "ConfigError: unknown target 'postgre'"),
+        (lambda drill: drill.inject(edge_down("pg-1", "app-1")), "ConfigError: no edge from 'pg-1'"),
+        (lambda drill: drill.observe(until=promoted("postgres")), "ConfigError: .*inject first"),
+        (lambda drill: drill.count("gremlins", 1), "ConfigError: nothing is called 'gremlins'"),
+        (lambda drill: drill.hold("soon"), "ConfigError: not a duration"),
+        (lambda drill: drill.injekt(1), "AttributeError: Drill has no attribute 'injekt'"),
+        (lambda drill: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_found(body: Callable[[Any], None], error: str) -> None:
+    found = rehearsed(body)
+    assert re.search(error, found.error)
+    assert not found.needs
+
+
+def test_a_service_without_roles_has_nobody_to_be_promoted() -> None:
+    def body(drill: Drill) -> None:
+        drill.inject(freeze("app-1"))
+        drill.observe(until=promoted("app"))
+
+    assert "no such service with roles; known: postgres" in rehearsed(body).error
+
+
+def test_the_stand_in_answers_to_all_that_a_drill_does() -> None:
+    own = set(vars(RehearsedDrill))
+    asked = {name for name, value in vars(Drill).items() if callable(value) and not name.startswith("_")}
+    assert asked <= own, "a new method of Drill: say what it means in a plan"
+    known = {f.name for f in fields(Drill)} | {"stack"}
+    for name in known - {"experiment", "role", "trial", "control"}:
+        assert rehearsed(lambda drill, name=name: getattr(drill, name)).needs == f"drill.{name}"
