@@ -29,7 +29,6 @@ ATTRIBUTE = "__blackstart__"
 _results = pytest.StashKey[list["Result"]]()
 _folder = pytest.StashKey[Path]()
 _summary = pytest.StashKey["Path | None"]()
-PLAN: pytest.StashKey[Planned] = pytest.StashKey()
 _trouble = pytest.StashKey[bool]()
 _refuted = pytest.StashKey[bool]()
 #: Exit status where only the harness had trouble, as of `blackstart measure`.
@@ -133,10 +132,19 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     config = session.config
     if not config.option.chaos_plan or session.testsfailed:
         return None
-    from blackstart.drill.planned import planned
+    from blackstart.drill.planned import PLAN, planned
 
     config.stash[PLAN] = planned(session.items, config.rootpath, _reports(config))
     return True
+
+
+def _planned(config: pytest.Config) -> Planned | None:
+    """The plan, where there is one."""
+    if not config.option.chaos_plan:
+        return None
+    from blackstart.drill.planned import PLAN
+
+    return config.stash.get(PLAN, None)
 
 
 def _reports(config: pytest.Config) -> Path:
@@ -269,8 +277,7 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Exit 3 where nothing failed but the harness: there is no verdict, good or bad."""
     stash = session.config.stash
-    plan = stash.get(PLAN, None)
-    if plan is not None and not plan.sound:
+    if (plan := _planned(session.config)) is not None and not plan.sound:
         session.exitstatus = NO_VERDICT
     if session.exitstatus == pytest.ExitCode.TESTS_FAILED and stash[_trouble] and not stash[_refuted]:
         session.exitstatus = NO_VERDICT
@@ -278,7 +285,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The plan; or a table of verdicts and the path of the report."""
-    if (plan := config.stash.get(PLAN, None)) is not None:
+    if (plan := _planned(config)) is not None:
         from blackstart.drill.plan import plan_lines
 
         terminalreporter.section("plan")

@@ -17,6 +17,9 @@ from blackstart.model.stack import Stack
 from blackstart.report.past import PastRun, past_runs
 from blackstart.stack.declared import load_stack
 
+#: Where the plugin keeps a session's plan.
+PLAN: pytest.StashKey[Planned] = pytest.StashKey()
+
 
 @dataclass
 class Planned:
