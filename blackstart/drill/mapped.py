@@ -114,8 +114,6 @@ def _possible(stack: Stack, rows: Sequence[Place]) -> dict[tuple[tuple[str, ...]
 def _aimed(example: Fault, place: Place, stack: Stack) -> Fault | None:
     """A fault of the example's kind at the place; None if the stack does not admit it there."""
     service = Selector.parse(place.ends[-1]).name
-    if example.part is not None and not all(example.part in i.plays for i in stack.of(service)):
-        return None
     # A fault that takes a whole service, as a switchover, is tried with that where there is a role.
     for names in dict.fromkeys((place.ends, (*place.ends[:-1], service))):
         ends = dict(zip(example.ends, names, strict=True))

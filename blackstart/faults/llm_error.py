@@ -47,6 +47,7 @@ class LlmError(Fault):
         """See Fault.validate."""
         selector = Selector.parse(self.target)
         selector.validate(stack)
+        self.needs_part(selector.candidates(stack), stack)
         for instance in stack.instances:
             if selector.name in (instance.name, instance.service) and self.port not in instance.publish:
                 known = ", ".join(instance.publish) or "none"

@@ -20,7 +20,9 @@ from blackstart.platforms.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 IMAGE = Image("none", Path())
-STACK = Stack("fake", IMAGE, (Instance("llm-1", "llm", IMAGE, {"http": 8080}, publish=("http",)),))
+STACK = Stack(
+    "fake", IMAGE, (Instance("llm-1", "llm", IMAGE, {"http": 8080}, publish=("http",), plays=("llm",)),)
+)
 
 
 @dataclass(frozen=True)
