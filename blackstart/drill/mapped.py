@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from typing import Any
 
 from blackstart.coverage.grid import Coverage, LastRun, Strike, coverage
 from blackstart.coverage.places import Place, places, struck
@@ -112,13 +113,20 @@ def _possible(stack: Stack, rows: Sequence[Place]) -> dict[tuple[tuple[str, ...]
 
 
 def _aimed(example: Fault, place: Place, stack: Stack) -> Fault | None:
-    """A fault of the example's kind at the place; None if the stack does not admit it there."""
-    service = Selector.parse(place.ends[-1]).name
-    # A fault that takes a whole service, as a switchover, is tried with that where there is a role.
-    for names in dict.fromkeys((place.ends, (*place.ends[:-1], service))):
-        ends = dict(zip(example.ends, names, strict=True))
+    """A fault of the example's kind at the place; None if the stack does not admit it there.
+
+    One instance where that says enough, as the blast radius has it; a fault that takes a whole service, as a
+    switchover, is tried with that.
+    """
+    source, *upstream = place.ends
+    service = Selector.parse(source).name
+    one = source if service in stack.roles and not upstream else _caller(stack, service, upstream)
+    for name in dict.fromkeys((one, service)):
+        ends: dict[str, Any] = dict(zip(example.ends, (name, *upstream), strict=True))
         try:
             aimed = _made(example, ends)
+            if aimed.takes_out and place.instances == 1:
+                aimed = replace(aimed, allow_total_loss=True)
             aimed.validate(stack)
             return aimed
         except ConfigError:
@@ -126,7 +134,13 @@ def _aimed(example: Fault, place: Place, stack: Stack) -> Fault | None:
     return None
 
 
-def _made(example: Fault, ends: dict[str, str]) -> Fault:
+def _caller(stack: Stack, service: str, upstream: Sequence[str]) -> str:
+    """The first instance of the service; with an upstream service, the first that calls it."""
+    called = {i.name for name in upstream for i in stack.of(name)}
+    return next(i.name for i in stack.of(service) if not upstream or called & set(i.calls))
+
+
+def _made(example: Fault, ends: dict[str, Any]) -> Fault:
     """With the defaults of its kind; where those do not suffice, with the example's other parameters."""
     try:
         return type(example)(**ends)

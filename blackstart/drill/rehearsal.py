@@ -17,10 +17,12 @@ from typing import Any
 from blackstart.drill.trial import Drill
 from blackstart.drill.until import Until
 from blackstart.faults import Fault
+from blackstart.injection.radius import Touched, refuse_beyond
 from blackstart.model.durations import Duration, seconds
-from blackstart.model.errors import ConfigError
+from blackstart.model.errors import ConfigError, HarnessError
 from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.objectives import COUNTED
+from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
 #: What Python announces before it reaches out of this process.
@@ -93,8 +95,8 @@ class Rehearsal:
 class RehearsedInjection:
     """In place of an injection: its undo is written down, its state is known on a running stack only."""
 
-    def __init__(self, rehearsal: Rehearsal, fault: Fault) -> None:
-        self._rehearsal, self.fault = rehearsal, fault
+    def __init__(self, rehearsal: Rehearsal, fault: Fault, in_force: dict[int, Touched]) -> None:
+        self._rehearsal, self.fault, self._in_force = rehearsal, fault, in_force
         self._number = len(rehearsal.faults)
         self._open = True
 
@@ -102,6 +104,7 @@ class RehearsedInjection:
         """Write down that it ends here."""
         if self._open:
             self._open = False
+            self._in_force.pop(self._number, None)
             self._rehearsal.steps.append(Step("undo", self._number))
 
     def __enter__(self) -> RehearsedInjection:
@@ -120,14 +123,18 @@ class RehearsedDrill:
 
     def __init__(self, rehearsal: Rehearsal, stack: Stack) -> None:
         self._rehearsal, self._declared = rehearsal, stack
+        self._in_force: dict[int, Touched] = {}
         self.experiment, self.role = rehearsal.experiment, rehearsal.role
         self.trial, self.control = rehearsal.trial, rehearsal.control
 
     def inject(self, fault: Fault) -> RehearsedInjection:
         """See Drill.inject."""
         fault.validate(self._declared)
+        reached = self._touched(fault)
+        refuse_beyond(self.experiment.blast_radius, reached, list(self._in_force.values()))
+        self._in_force[len(self._rehearsal.faults) + 1] = reached
         self._write(Step("inject", len(self._rehearsal.faults) + 1, fault))
-        return RehearsedInjection(self._rehearsal, fault)
+        return RehearsedInjection(self._rehearsal, fault, self._in_force)
 
     def observe(self, until: Until | None = None, limit: Duration = "30s") -> None:
         """See Drill.observe."""
@@ -154,10 +161,21 @@ class RehearsedDrill:
                 body(self)
         except NeedsStack as stop:
             self._rehearsal.needs = str(stop)
-        except ConfigError as error:
-            self._rehearsal.error = f"ConfigError: {error}"
+        except HarnessError as error:
+            self._rehearsal.error = f"{type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001 - whatever a test raises is told, and the other plans go on
             self._rehearsal.error = f"the test raises {type(error).__name__}: {error}"
+
+    def _touched(self, fault: Fault) -> Touched:
+        """Whom it touches for certain.
+
+        Of a role, the holder is known on a running stack only; and a fault that neither takes out its targets
+        nor is on their edges, as a switchover, chooses among them.
+        """
+        selector = Selector.parse(str(getattr(fault, fault.ends[0])))
+        all_of_them = fault.takes_out or len(fault.ends) > 1
+        sure = selector.candidates(self._declared) if all_of_them and not selector.role else ()
+        return Touched(tuple((instance, "") for instance in sure), fault.takes_out)
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(Drill, name) or name in Drill.__dataclass_fields__:

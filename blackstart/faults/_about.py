@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints, is_typeddict
 
 from blackstart.faults._registry import CONSTRUCTORS, fault_type
 from blackstart.faults.base import Fault
@@ -130,7 +130,7 @@ def _parameter(cls: type[Fault], make: Callable[..., Fault], field: Field[Any]) 
 def _sentences(cls: type[Fault], make: Callable[..., Fault]) -> Iterator[str]:
     """Those of the class and its bases, the constructor, and what its keyword arguments are typed with."""
     hints = get_type_hints(make)
-    unpacked = [each for hint in hints.values() for each in get_args(hint) if inspect.isclass(each)]
+    unpacked = [each for hint in hints.values() for each in get_args(hint) if is_typeddict(each)]
     example = re.compile(rf":? \(?`{cls.kind}\([^`]*\)`\)?")
     for source in (*(c for c in cls.__mro__ if c is not object), make, *unpacked):
         text = example.sub("", " ".join((inspect.cleandoc(source.__doc__ or "")).split()))

@@ -114,10 +114,12 @@ def test_an_instance_that_may_have_any_role_is_in_no_cell_and_that_is_said() -> 
 
 def test_holes_are_where_a_registered_fault_could_strike() -> None:
     found = the_map()
-    assert cell(found, "model", Mode.ERRORS).call == 'llm_error("model")'
+    assert cell(found, "model", Mode.ERRORS).call == 'llm_error("model-1")'
     assert cell(found, "app", Mode.ERRORS).state is State.IDLE, "it publishes the port, but plays no provider"
     assert cell(found, "app", Mode.SLOW).state is State.IDLE, "edges are slow, components are not"
-    assert cell(found, "app → db", Mode.CUT).call == 'edge_down("app", "db")'
+    assert cell(found, "app → db", Mode.CUT).call == 'edge_down("app-1", "db")'
+    assert cell(found, "app", Mode.GONE).call == 'kill("app-1")'
+    assert cell(found, "db", Mode.GONE).call == 'kill("db-1", allow_total_loss=True)'
     assert cell(found, "cache.primary", Mode.GONE).call == 'kill("cache.primary")'
     assert cell(found, "cache.primary", Mode.GONE).state is State.HOLE
     assert Mode.HANDOVER not in found.modes, "no Patroni here"

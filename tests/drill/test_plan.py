@@ -67,7 +67,7 @@ def test_cut(drill):
 
 @declared()
 def test_asking(drill, running):
-    drill.inject(freeze("app"))
+    drill.inject(freeze("app-2"))
     running.look()
 
 def test_other(running):
@@ -119,7 +119,7 @@ def test_it_says_what_is_injected_where_and_for_how_long(project: pytest.Pyteste
             "*how long: 12*s of holds, then it is undone; 2?min?0?s at most",
             "*ends in place: yes*",
             "it.asking: h",
-            "*inject freeze(app)*",
+            "*inject freeze(app-2)*",
             "*from here on only a running stack can tell: the test asks for the fixture 'running'",
             "*trial 1: at least *",
             "in total about 3 min * s, an estimate: 6 runs*",
@@ -199,7 +199,7 @@ def test_a_run_takes_as_long_as_last_time(project: pytest.Pytester) -> None:
 
 def test_what_only_a_running_stack_can_tell_is_told_by_the_last_run(project: pytest.Pytester) -> None:
     faults = [
-        {"source": "fault", "fault": {"kind": "freeze", "target": "app"}},
+        {"source": "fault", "fault": {"kind": "freeze", "target": "app-2"}},
         {"source": "variant", "fault": {"kind": "edge_latency", "target": "app", "upstream": "db"}},
         {"source": "fault", "fault": {"kind": "kill", "target": "db-2"}},
     ]

@@ -15,7 +15,7 @@ import pytest
 
 from blackstart.drill.rehearsal import OnStack, Rehearsal, RehearsedDrill, rehearse
 from blackstart.drill.trial import Drill
-from blackstart.faults import edge_down, freeze, kill
+from blackstart.faults import edge_down, freeze, kill, switchover
 from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.objectives import Objectives
 from blackstart.observe.until import promoted
@@ -105,6 +105,10 @@ def test_nothing_outside_of_the_process_is_reached(reach: Callable[[], Any]) -> 
     [
         (lambda drill: drill.inject(kill("postgre")), "ConfigError: unknown target 'postgre'"),
         (lambda drill: drill.inject(edge_down("pg-1", "app-1")), "ConfigError: no edge from 'pg-1'"),
+        (
+            lambda drill: drill.inject(freeze("postgres")),
+            r"InjectionError: .*blast radius \(zones=1\): zones a, b",
+        ),
         (lambda drill: drill.observe(until=promoted("postgres")), "ConfigError: .*inject first"),
         (lambda drill: drill.count("gremlins", 1), "ConfigError: nothing is called 'gremlins'"),
         (lambda drill: drill.hold("soon"), "ConfigError: not a duration"),
@@ -133,3 +137,18 @@ def test_the_stand_in_answers_to_all_that_a_drill_does() -> None:
     known = {f.name for f in fields(Drill)} | {"stack"}
     for name in known - {"experiment", "role", "trial", "control"}:
         assert rehearsed(lambda drill, name=name: getattr(drill, name)).needs == f"drill.{name}"
+
+
+def test_the_blast_radius_bounds_what_is_in_force_together_and_known_for_certain() -> None:
+    def one_after_the_other(drill: Drill) -> None:
+        for name in ("pg-1", "pg-2"):
+            with drill.inject(freeze(name)):
+                drill.hold("1s")
+        drill.inject(switchover("postgres"))
+
+    def together(drill: Drill) -> None:
+        drill.inject(freeze("pg-1"))
+        drill.inject(freeze("pg-2"))
+
+    assert rehearsed(one_after_the_other).error == ""
+    assert "beyond the blast radius" in rehearsed(together).error
