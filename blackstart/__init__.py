@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blackstart.model.experiment import Control
     from blackstart.model.objectives import Objectives
     from blackstart.observe.until import promoted
+    from blackstart.schedule import Schedule
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ _HOMES = {
     "Control": "blackstart.model.experiment",
     "Drill": "blackstart.drill.trial",
     "Objectives": "blackstart.model.objectives",
+    "Schedule": "blackstart.schedule",
     "edge_down": "blackstart.faults",
     "edge_latency": "blackstart.faults",
     "edge_timeout": "blackstart.faults",
@@ -44,6 +46,7 @@ __all__ = [
     "Control",
     "Drill",
     "Objectives",
+    "Schedule",
     "edge_down",
     "edge_latency",
     "edge_timeout",

@@ -22,6 +22,7 @@ COMMANDS = {
     "heal": "heal_cmd",
     "measure": "measure_cmd",
     "report": "report_cmd",
+    "schedule": "schedule_cmd",
     "status": "stack_cmd",
     "up": "stack_cmd",
 }

@@ -83,7 +83,7 @@ class Attempt:
         self.notes: list[str] = []
         self.timings: dict[str, float] = {}
         self.schedule: list[dict[str, Any]] = []
-        self._lead_done = False
+        self._begun = False
         self.clean = False
         self._gating = False
         self._before: dict[str, dict[str, str]] = {}
@@ -220,20 +220,15 @@ class Attempt:
 
     # -- what the test calls --------------------------------------------------------------------------
 
-    def inject(self, fault: Fault) -> Injection | NotInjected:
-        """See Drill.inject."""
+    def inject(self, fault: Fault, **told: Any) -> Injection | NotInjected:
+        """See Drill.inject; `told` is recorded in the schedule besides."""
         fault.validate(self.running.stack)
         if self.role is Role.PLACEBO:
             self.notes.append(f"placebo: not injected: {fault.to_dict()}")
             return NotInjected(fault)
-        if not self.faults:
-            # The first fault strikes at any moment of the slowest detector's period.
-            phase_s = self.rng.uniform(0, seconds(self.running.stack.detector_period))
-            self.schedule.append({"action": "wait", "seconds": round(phase_s, 3)})
-            self.stop.wait(phase_s)
-            self._lead()
+        self.begin()
         self._before = {s: dict(self.running.role_map(s)) for s in self.running.stack.roles}
-        self.schedule.append({"action": "inject", "fault": fault.to_dict()})
+        self.schedule.append({"action": "inject", **told, "fault": fault.to_dict()})
         self.session.progress.say(f"injecting {fault_words(fault.to_dict())}")
         self.stop.wait(0)
         injection = self.injector.inject(fault)
@@ -243,10 +238,19 @@ class Attempt:
             wait_for_enter()
         return injection
 
-    def _lead(self) -> None:
-        if self.variant is None or self._lead_done:
+    def begin(self) -> None:
+        """Once, before the first fault: it strikes at any moment of the slowest detector's period."""
+        if self._begun or self.role is Role.PLACEBO:
             return
-        self._lead_done = True
+        self._begun = True
+        phase_s = self.rng.uniform(0, seconds(self.running.stack.detector_period))
+        self.schedule.append({"action": "wait", "seconds": round(phase_s, 3)})
+        self.stop.wait(phase_s)
+        self._lead()
+
+    def _lead(self) -> None:
+        if self.variant is None:
+            return
         for fault in self.variant.faults:
             self.session.progress.say(f"weakening further: {fault_words(fault.to_dict())}")
             self.schedule.append({"action": "weaken", "fault": fault.to_dict()})

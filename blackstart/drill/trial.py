@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.attempt import Attempt, NotInjected
+from blackstart.drill.play import Player
 from blackstart.drill.record import supersede
 from blackstart.drill.result import Result
 from blackstart.drill.until import Until
@@ -18,6 +19,7 @@ from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError, HypothesisFailed
 from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.verdict import Verdict
+from blackstart.schedule.schedule import Schedule
 
 if TYPE_CHECKING:
     from blackstart.drill.session import StackSession
@@ -54,6 +56,15 @@ class Drill:
         Raises ConfigError for an unknown target or parameter, InjectionError, BiteError.
         """
         return self._current().inject(fault)
+
+    def play(self, schedule: Schedule) -> None:
+        """Do what `schedule` says, in real time; what it leaves in force is undone at the end of the drill.
+
+        Every injection is as by `inject`; one that fails stops the play, and what that injected is undone.
+        A placebo only waits. Raises ScheduleError before anything is touched, InjectionError, BiteError,
+        UndoError, LoadError.
+        """
+        Player(self._current()).play(schedule)
 
     def observe(self, until: Until | None = None, limit: Duration = "30s") -> None:
         """Watch until the condition is met and the clients have recovered, at most `limit` for the former."""

@@ -3,6 +3,7 @@
 BlackstartError
 ├── HarnessError            the harness could not do its work: pytest *error*, exit 3
 │   ├── ConfigError         a name, parameter or declaration is wrong; the message lists what is valid
+│   │   └── ScheduleError   a schedule is wrong (file, line, field, what is wrong)
 │   ├── PlatformError       the container platform refused or is gone
 │   │   └── CapabilityMissing   the platform cannot do this: the drill skips with the reason
 │   ├── ImageError          an image could not be found or built; carries the build's last lines
@@ -31,6 +32,22 @@ class HarnessError(BlackstartError):
 
 class ConfigError(HarnessError):
     """A declaration, name or parameter is wrong."""
+
+
+class ScheduleError(ConfigError):
+    """A schedule is wrong.
+
+    `at` is the path of the field, as `("actions", 2, "fault")`. Shown as
+    `<file>: line <n>: actions[2].fault: <what is wrong>`, as far as each is known.
+    """
+
+    def __init__(
+        self, what: str, at: tuple[str | int, ...] = (), file: str | None = None, line: int | None = None
+    ) -> None:
+        path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in at).removeprefix(".")
+        known = (file, f"line {line}" if line is not None else None, path, what)
+        super().__init__(": ".join(part for part in known if part))
+        self.what, self.at = what, at
 
 
 class PlatformError(HarnessError):
