@@ -233,5 +233,5 @@ def test_what_the_stack_lacks_is_named_before_anything_is_touched() -> None:
     with pytest.raises(ConfigError, match=r"actions\[0\]\.fault: .*'target': 1"):
         bad.validate(stack(), 60)
     ALL.validate(stack(), ALL.duration_s)
-    with pytest.raises(ConfigError, match="and the load only 10.00 s from now on"):
+    with pytest.raises(ConfigError, match=r"and the load only 10\.00 s from now on"):
         ALL.validate(stack(), 10)

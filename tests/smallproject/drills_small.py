@@ -1,6 +1,17 @@
 """Drills of the small project; the file's name keeps them out of the ordinary collection."""
 
-from blackstart import Control, Drill, Objectives, experiment, freeze, kill
+from blackstart import (
+    Control,
+    Drill,
+    Objectives,
+    Schedule,
+    edge_down,
+    edge_latency,
+    experiment,
+    freeze,
+    kill,
+)
+from blackstart.schedule import inject, parallel, sequence, swizzle, undo, wait
 
 FORGETS = Control(variant="no-persistence", breaks="lost")
 
@@ -56,4 +67,33 @@ def test_store_held_briefly(drill: Drill) -> None:
     control=FORGETS,
 )
 def test_store_spared(drill: Drill) -> None:
+    drill.observe(limit="1s")
+
+
+CUT = edge_down("web-2", "store-1")
+SLOW = edge_latency("web-2", "store-1", latency="300ms")
+#: Faults of which each shows in a way of its own; the seed is such that the swizzle's orders differ.
+PLAYED = Schedule(
+    (
+        sequence(inject(CUT, "cut"), wait("2s"), undo("cut"), wait("2s", jitter="1s")),
+        parallel(
+            sequence(inject(kill("web-1"), "dead"), wait("4s"), undo("dead")),
+            sequence(wait("1s"), inject(SLOW, "slow"), wait("4s"), undo("slow")),
+        ),
+        wait("2s"),
+        swizzle({"frozen": freeze("web-1"), "cut again": CUT}, gap="2s", jitter="500ms"),
+        wait("2s"),
+    ),
+    seed=2,
+)
+
+
+@experiment(
+    hypothesis="Faults that come and go by a schedule lose no acknowledged write.",
+    runbook="store-down",
+    objectives=Objectives(lost=0),
+    control=FORGETS,
+)
+def test_schedule_played(drill: Drill) -> None:
+    drill.play(PLAYED)
     drill.observe(limit="1s")
