@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from blackstart.faults import Fault, fault_from_dict
@@ -122,7 +122,7 @@ class _Actions:
                 found.append(ACTION.read(each))
         return tuple(found)
 
-    def write(self, value: tuple[Action, ...]) -> list[dict[str, Any]]:
+    def write(self, value: Iterable[Action]) -> list[dict[str, Any]]:
         return [each.to_dict() for each in value]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ class Schedule:
     force for longer than its `max_duration`. Times are rounded to milliseconds.
     """
 
-    actions: tuple[Action, ...]
+    actions: Sequence[Action]
     seed: int = 0
 
     def __post_init__(self) -> None:

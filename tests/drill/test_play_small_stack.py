@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 #: How long after its undo a fault may still be felt: by a request under way, by a service that starts.
 AFTER_S = 1.0
+#: An undo takes this long at most, on a busy machine too; the drill itself ends later than that.
+UNDONE_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ def windows(run: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, list
         assert record["fault"] == step["fault"]
         undos = [s["actual_s"] for s in steps if (s["action"], s.get("name")) == ("undo", step["name"])]
         window = (bite_s, play["at_s"] + undos[0], record["end_s"])
+        assert play["at_s"] + step["planned_s"] <= bite_s, "never too early"
+        assert 0 <= window[2] - window[1] < UNDONE_S, "undone when it was to be"
         found.setdefault(step["name"], []).append(window)
     return found
 

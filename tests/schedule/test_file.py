@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -115,3 +116,16 @@ def test_a_file_cannot_make_objects(tmp_path: Path) -> None:
     path.write_text("actions: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(ScheduleError, match="line 1: not YAML: could not determine a constructor"):
         Schedule.load(path)
+
+
+def test_the_documentation_shows_what_works(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "schedules.md").read_text(encoding="utf-8")
+    blocks = {kind: text.split(f"```{kind}\n")[1].partition("```")[0] for kind in ("python", "json", "yaml")}
+    assert blocks["python"].count("\n") < 25
+    shown: dict[str, Any] = {"__name__": "shown"}
+    exec(blocks["python"], shown)  # a page of our own
+    planned = [s["at_s"] for s in shown["BAD_DAY"].compile() if s.get("name") == "stuck"]
+    assert json.loads(blocks["json"])["planned_s"] == planned[0]
+    path = tmp_path / "plan.yaml"
+    path.write_text(blocks["yaml"])
+    assert len(Schedule.load(path).compile()) == 7
