@@ -24,15 +24,14 @@ class Player:
     """Acts out one schedule in one attempt, in one thread: a step waits for the one before it.
 
     The attempt's schedule gets an entry `play` with the seed, the duration and the run's time at the begin
-    (`at_s`), and every step with when it was to be done (`planned_s`), when it was begun (`actual_s`), both
-    in seconds from the begin of the play, and the difference (`late_s`).
+    (`at_s`), and every step with when it was planned (`planned_s`), when the fault began to act or the undo
+    was begun (`actual_s`), both in seconds from the begin of the play, and the difference (`late_s`).
     """
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._injections: dict[str, Injection | NotInjected] = {}
         self._undoing = ExitStack()
-        self._told: dict[str, float] = {}
         self._began = 0.0
 
     def play(self, schedule: Schedule) -> None:
@@ -55,12 +54,16 @@ class Player:
 
     def inject(self, name: str, fault: Fault) -> None:
         """See Stage.inject."""
-        before = time.monotonic()
-        injection = self._attempt.inject(fault, name=name, **self._told)
+        attempt, before_s = self._attempt, self._now_s()
+        injection = attempt.inject(fault, name=name, **self._times(before_s))
         self._injections[name] = injection
         self._undoing.callback(injection.undo)
-        if self._attempt.drill.step:
-            self._began += time.monotonic() - before  # while somebody looks around, the play stands still
+        if attempt.role is not Role.PLACEBO:
+            begin_s = attempt.faults[-1]["begin_s"] + attempt.start_ns / 1e9 - self._began
+            attempt.schedule[-1].update(self._times(begin_s))
+            self._tell(begin_s)
+        if attempt.drill.step:
+            self._began += self._now_s() - before_s  # while somebody looks around, the play stands still
 
     def undo(self, name: str) -> None:
         """See Stage.undo."""
@@ -72,21 +75,29 @@ class Player:
         self._record({"action": "end"})
 
     def _await(self, step: Step) -> None:
+        self._step = step
         left_s = step.at_s - self._now_s()
         if left_s > 0:
             self._attempt.hold(round(left_s, 3))
-        now_s = self._now_s()
-        late_s = round(max(0.0, now_s - step.at_s), 3)
-        self._told = {"planned_s": step.at_s, "actual_s": round(now_s, 3), "late_s": late_s}
-        if late_s > LATE_S:
-            what = " ".join(str(v) for k, v in step.deed.to_dict().items() if k in ("action", "name"))
-            self._attempt.notes.append(
-                f"schedule: {what} came {human(late_s)} late, planned at {step.at_s:g} s"
-            )
 
     def _record(self, entry: dict[str, Any]) -> None:
         if self._attempt.role is not Role.PLACEBO:
-            self._attempt.schedule.append({**entry, **self._told})
+            now_s = self._now_s()
+            self._attempt.schedule.append({**entry, **self._times(now_s)})
+            self._tell(now_s)
+
+    def _times(self, actual_s: float) -> dict[str, float]:
+        planned_s = self._step.at_s
+        late_s = round(max(0.0, actual_s - planned_s), 3)
+        return {"planned_s": planned_s, "actual_s": round(actual_s, 3), "late_s": late_s}
+
+    def _tell(self, actual_s: float) -> None:
+        if (late_s := actual_s - self._step.at_s) > LATE_S:
+            step = self._step.to_dict()
+            what = " ".join(str(step[k]) for k in ("action", "name") if k in step)
+            self._attempt.notes.append(
+                f"schedule: {what} came {human(late_s)} late, planned at {self._step.at_s:g} s"
+            )
 
     def _now_s(self) -> float:
         return time.monotonic() - self._began

@@ -18,6 +18,7 @@ from blackstart.drill.trial import Drill
 from blackstart.faults import freeze, kill
 from blackstart.injection.injector import Injector
 from blackstart.injection.journal import Journal
+from blackstart.injection.stopping import Stop, Stopped
 from blackstart.model.errors import ConfigError, InjectionError, LoadError
 from blackstart.model.experiment import Role
 from blackstart.schedule import Action, Schedule, from_run, inject, parallel, sequence, undo, wait
@@ -32,7 +33,8 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def attempt(where: FakeSite, role: Role = Role.DRILL, lasts: str = "1m") -> Attempt:
     """An attempt between its baseline and its end, on a stack whose slowest detector takes 0.2 s a round."""
     object.__setattr__(where.stack, "detector_period", "200ms")
-    session = SimpleNamespace(running=where, progress=SimpleNamespace(say=lambda text: None))
+    progress = SimpleNamespace(say=lambda text: None)
+    session = SimpleNamespace(running=where, progress=progress, stop=Stop())
     drill = SimpleNamespace(session=session, experiment=None, role=role, step=False)
     made = Attempt(cast(Drill, drill), Path(), random.Random(1))
     made.start_ns = time.monotonic_ns()
@@ -146,6 +148,16 @@ def test_a_load_that_ends_ends_the_play() -> None:
     made = attempt(where)
     made.load = cast(Any, SimpleNamespace(alive=False))
     with pytest.raises(LoadError):
+        play(made, inject(kill("app-1"), "a"), wait("30s"), undo("a"))
+    assert where.platform.log == ["exited bs-r1-app-1", "running bs-r1-app-1"]
+
+
+def test_a_run_that_is_to_stop_stops_the_play_and_all_of_it_is_undone() -> None:
+    where = site()
+    made = attempt(where)
+    timer = threading.Timer(0.5, made.stop.request, ("enough",))
+    timer.start()
+    with pytest.raises(Stopped):
         play(made, inject(kill("app-1"), "a"), wait("30s"), undo("a"))
     assert where.platform.log == ["exited bs-r1-app-1", "running bs-r1-app-1"]
 

@@ -1,6 +1,7 @@
 """Drills of the small project; the file's name keeps them out of the ordinary collection."""
 
 from blackstart import (
+    BlastRadius,
     Control,
     Drill,
     Objectives,
@@ -93,6 +94,7 @@ PLAYED = Schedule(
     runbook="store-down",
     objectives=Objectives(lost=0),
     control=FORGETS,
+    blast_radius=BlastRadius(instances=2, zones=2),
 )
 def test_schedule_played(drill: Drill) -> None:
     drill.play(PLAYED)
