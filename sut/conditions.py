@@ -85,6 +85,9 @@ def redis(running: RunningStack) -> str | None:
     for name in SENTINELS:
         with connect_redis(running, name, "sentinel") as client:
             master: dict[str, Any] = client.sentinel_master(REDIS_MASTER)
+            tilt = client.info("sentinel")["sentinel_tilt"]
+        if tilt:
+            return f"{name} is in TILT and would not act"
         if master["is_odown"] or master["is_sdown"] or not master["is_master"]:
             return f"{name} says that the primary is {master['flags']}"
         if master["num-other-sentinels"] != len(SENTINELS) - 1:

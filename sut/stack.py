@@ -12,6 +12,7 @@ from blackstart.observe import (
     PatroniRoles,
     PatroniSource,
     SentinelRoles,
+    SentinelSource,
 )
 from blackstart.stack.conditions import HttpReady, Named, Speaks
 from sut import conditions
@@ -202,6 +203,7 @@ stack = Stack(
     ),
     sources=(
         PatroniSource(),
+        SentinelSource(),
         HAProxySource("pgproxy"),
         HAProxySource("front"),
         ContainerSource(),

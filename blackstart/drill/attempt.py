@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.console import wait_for_enter
-from blackstart.drill.gates import StealGate
+from blackstart.drill.gates import Gates, StealGate
 from blackstart.drill.record import write_run
 from blackstart.drill.result import Result
 from blackstart.drill.until import Until
@@ -79,13 +79,11 @@ class Attempt:
         self.session, self.spec, self.role = drill.session, drill.experiment, drill.role
         self.running, self.stop = drill.session.running, drill.session.stop
         self.faults: list[dict[str, Any]] = []
-        self.gates: list[str] = []
         self.notes: list[str] = []
         self.timings: dict[str, float] = {}
         self.schedule: list[dict[str, Any]] = []
         self._begun = False
         self.clean = False
-        self._gating = False
         self._before: dict[str, dict[str, str]] = {}
 
     # -- the life cycle -------------------------------------------------------------------------------
@@ -102,6 +100,7 @@ class Attempt:
             self.start_ns = time.monotonic_ns()
             self.events = EventWriter(self.folder / "events.jsonl", self._clock)
             stack.callback(self.events.close)
+            self.gates = Gates(self.events.write)
             told = {"role": self.role.value, "expects_alert": self.spec.expects_alert}
             self.events.write("drill", "trial", **told)
             self.events.write("drill", "objectives", objectives=self._objectives())
@@ -123,7 +122,7 @@ class Attempt:
             if (variant is None or variant.steady) and not self.stop.reason:
                 self._timed("recovery", self._recover)
             self._settle("after the undo", CLIENT_LIMIT_S if variant is None else SETTLE_S + 5)
-            self._gating = False
+            self.gates.counting = False
             load.stop()
             # What is held in the end is read from a stack that is well: a weakness may hide it.
             self._timed("reset", self._strengthen)
@@ -176,7 +175,7 @@ class Attempt:
         """Undo at once, from the watching thread: the body may be anywhere. Timing is void, as by a gate."""
         self.session.progress.say(f"stopping: {reason}")
         self._find("stopped", None, reason, Verdict.UNKNOWN)
-        self._trip("stopped")
+        self.gates.trip("stopped")
         with contextlib.suppress(HarnessError):  # met again, and raised, by `_undo`
             self.injector.halt(reason)
 
@@ -187,9 +186,9 @@ class Attempt:
 
     def _observe_components(self, stack: ExitStack) -> None:
         for source in self.running.stack.sources:
-            source.start(self.running, self.events.write)
+            source.start(self.running, self.gates.event)
             stack.callback(source.stop)
-        gate = StealGate(self._trip)
+        gate = StealGate(self.gates.trip)
         gate.start()
         stack.callback(gate.stop)
 
@@ -207,7 +206,7 @@ class Attempt:
         """Wait for well clients. Where they are not, nothing is injected: it would prove nothing."""
         try:
             self.load.wait_clean(BASELINE_S, 0.99, BASELINE_LIMIT_S, unless=self.stop.asked.is_set)
-            self.clean = self._gating = True
+            self.clean = self.gates.counting = True
         except LoadError as error:
             if not self.load.alive:
                 raise
@@ -338,17 +337,11 @@ class Attempt:
                     record.update(_rest(fields))
                     break
 
-    def _trip(self, gate: str) -> None:
-        """Only what goes on between a clean baseline and the end of the load is measured."""
-        if self._gating and gate not in self.gates:
-            self.gates.append(gate)
-            self.events.write("gate", "trip", gate=gate)
-
     def _load_line(self, line: dict[str, Any]) -> None:
         if self.role is Role.DRILL:
             self.session.spend(line.get("fail", 0) + line.get("info", 0))
         if gate := line.get("gate"):
-            self._trip(str(gate))
+            self.gates.trip(str(gate))
         self.session.progress.tick(
             f"{line.get('t', 0):5.0f}s  ok {line.get('ok', 0)}  fail {line.get('fail', 0)}  "
             f"info {line.get('info', 0)}  start lag p99 {line.get('lag_ms_p99', 0):.1f} ms"

@@ -1,10 +1,13 @@
-"""Validity gates on the machine that the drill runs on."""
+"""Validity gates: what makes timings worthless, whatever the service did."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from blackstart.observe.source import Emit
 
 #: A share of stolen CPU time above this makes timings worthless (the hypervisor ran someone else).
 STEAL_LIMIT = 0.25
@@ -16,8 +19,33 @@ def cpu_times(stat: str) -> tuple[int, int]:
     return sum(numbers), numbers[7]
 
 
+class Gates:
+    """The gates that tripped while `counting`: from a clean baseline to the end of the load."""
+
+    def __init__(self, write: Emit) -> None:
+        self._write = write
+        self._lock = threading.Lock()
+        self.tripped: list[str] = []
+        self.counting = False
+
+    def trip(self, gate: str) -> None:
+        """Record that `gate` tripped, once; trips at other times leave the measurement alone."""
+        with self._lock:
+            if not self.counting or gate in self.tripped:
+                return
+            self.tripped.append(gate)
+        self._write("gate", "trip", gate=gate)
+
+    def event(self, source: str, event: str, **fields: Any) -> None:
+        """Where event sources write: a gate that they trip goes through `trip`, all else as it is."""
+        if source == "gate":
+            self.trip(str(fields.get("gate")))
+        else:
+            self._write(source, event, **fields)
+
+
 class StealGate:
-    """Trips the gate `host-steal` once if the hypervisor took over 25 % of the CPU time for a second.
+    """Trips the gate `host-steal` for each second of which the hypervisor took over 25 % of the CPU time.
 
     On a host without `/proc/stat` it never trips.
     """
@@ -48,5 +76,4 @@ class StealGate:
             now_total, now_stolen = cpu_times(self._stat.read_text())
             if now_total > total and (now_stolen - stolen) / (now_total - total) > STEAL_LIMIT:
                 self._trip("host-steal")
-                return
             total, stolen = now_total, now_stolen

@@ -62,7 +62,7 @@ def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
             "memory_mib": _memory_mib(),
         },
         "faults": attempt.faults,
-        "gates": attempt.gates,
+        "gates": attempt.gates.tripped,
         "timings": {f"{k}_s": round(v, 3) for k, v in result.timings.items()},
         "command": drill.command,
         "schedule": attempt.schedule,

@@ -5,6 +5,7 @@ from blackstart.observe.containers import ContainerSource
 from blackstart.observe.haproxy import HAProxySource
 from blackstart.observe.patroni import PatroniSource
 from blackstart.observe.roles import PatroniRoles, RoleResolver, SentinelRoles
+from blackstart.observe.sentinel import SentinelSource
 from blackstart.observe.source import Source
 from blackstart.observe.until import promoted
 
@@ -16,6 +17,7 @@ __all__ = [
     "PatroniSource",
     "RoleResolver",
     "SentinelRoles",
+    "SentinelSource",
     "Source",
     "promoted",
 ]

@@ -1,9 +1,11 @@
 """Event sources: what the components say happened, written beside what clients saw.
 
-A source emits on change only, first of all what it finds. `PollingSource` runs a thread per place that it
-watches, so that a frozen instance does not blind the others. An event that a poll found happened at most
+A source emits on change only, first of all what it finds. An event that a poll found happened at most
 `within_s` before its `time`; where the component itself dates it, `source_time` is that claim (RFC 3339)
 and `source_error_s` how coarse it is.
+
+A source that finds that no timing can be trusted trips a gate: `emit("gate", "trip", gate=name)`, again and
+again while it lasts. The drill records the first one that falls into what it measures.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from blackstart.model.errors import HarnessError
@@ -27,7 +30,11 @@ if TYPE_CHECKING:
 class Emit(Protocol):
     """Where events go; thread-safe. `history.writer.EventWriter.write` is one."""
 
-    def __call__(self, source: str, event: str, **fields: Any) -> None: ...
+    def __call__(self, source: str, event: str, **fields: Any) -> object: ...
+
+
+#: Tells what happens at one place until the event is set.
+Follow = Callable[[Emit, threading.Event], None]
 
 
 class Source(Protocol):
@@ -127,11 +134,13 @@ class Changes:
         self._emit(self._name, event, **self._watch.place, **fields)
 
 
-class PollingSource(ABC):
-    """A source that asks; subclasses say where and what. `every` and `timeout` are seconds."""
+class ThreadedSource(ABC):
+    """A source with a thread for each place that it watches, so that a frozen one does not blind the others.
+
+    `timeout` is how long one request to a place may take, in seconds.
+    """
 
     name: str
-    every: float = 0.2
     timeout: float = 1.0
 
     def __init__(self) -> None:
@@ -139,47 +148,65 @@ class PollingSource(ABC):
         self._threads: list[threading.Thread] = []
 
     @abstractmethod
-    def watches(self, running: RunningStack) -> Iterable[Watch]:
-        """The places to poll; ConfigError if the stack does not have them."""
+    def follow(self, running: RunningStack) -> Iterable[tuple[Mapping[str, str], Follow]]:
+        """The places, each with what follows it until told to stop; ConfigError if the stack lacks them."""
 
     def start(self, running: RunningStack, emit: Emit) -> None:
-        """Poll from now on; HarnessError if it is running already."""
+        """Tell of every place from now on; HarnessError if it is running already."""
         if self._threads:
             raise HarnessError(f"event source {self.name!r} is running already")
         self._stop = threading.Event()
-        for watch in self.watches(running):
+        for place, follow in self.follow(running):
             thread = threading.Thread(
                 target=self._run,
-                args=(watch, emit, self._stop),
-                name=f"{self.name}:{' '.join(watch.place.values())}",
+                args=(place, follow, emit, self._stop),
+                name=f"{self.name}:{' '.join(place.values())}",
                 daemon=True,
             )
             self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
-        """Stop polling; waits for polls under way, at most their timeout."""
+        """Stop telling; waits for requests under way, at most their timeout."""
         self._stop.set()
         for thread in self._threads:
             thread.join(self.timeout + 1)
         self._threads = []
 
-    def _run(self, watch: Watch, emit: Emit, stop: threading.Event) -> None:
+    def _run(self, place: Mapping[str, str], follow: Follow, emit: Emit, stop: threading.Event) -> None:
         def unless_stopped(source: str, event: str, **fields: Any) -> None:
             if not stop.is_set():
                 emit(source, event, **fields)
 
-        changes = Changes(watch, self.name, unless_stopped)
+        try:
+            follow(unless_stopped, stop)
+        except Exception as error:  # noqa: BLE001
+            # A defect here must show in the evidence instead of ending with its thread.
+            unless_stopped(self.name, "source-failed", **place, reason=repr(error))
+
+
+class PollingSource(ThreadedSource):
+    """A source that asks; subclasses say where and what. `every` is in seconds."""
+
+    every: float = 0.2
+
+    @abstractmethod
+    def watches(self, running: RunningStack) -> Iterable[Watch]:
+        """The places to poll; ConfigError if the stack does not have them."""
+
+    def follow(self, running: RunningStack) -> Iterable[tuple[Mapping[str, str], Follow]]:
+        """Poll each watch."""
+        for watch in self.watches(running):
+            yield watch.place, partial(self._poll_on, watch)
+
+    def _poll_on(self, watch: Watch, emit: Emit, stop: threading.Event) -> None:
+        changes = Changes(watch, self.name, emit)
         while not stop.is_set():
             began = time.monotonic()
             try:
                 facts = watch.poll()
             except UNREACHABLE as error:
                 changes.silent(error, time.monotonic())
-            except Exception as error:  # noqa: BLE001
-                # A defect here must show in the evidence instead of ending with its thread.
-                unless_stopped(self.name, "source-failed", **watch.place, reason=repr(error))
-                return
             else:
                 changes.answered(facts, time.monotonic())
             stop.wait(max(0.0, self.every - (time.monotonic() - began)))

@@ -3,7 +3,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from blackstart.drill.gates import StealGate, cpu_times
+from blackstart.drill.gates import Gates, StealGate, cpu_times
+from tests.observe.places import Events
 
 
 def _stat(total: int, stolen: int) -> str:
@@ -37,4 +38,49 @@ def test_the_gate_stays_quiet_under_the_limit(tmp_path: Path) -> None:
     fresh.write_text(_stat(1200, 20))
     fresh.replace(stat)
     assert not tripped.wait(0.2)
+    gate.stop()
+
+
+def test_a_gate_counts_once_and_only_while_the_trial_is_measured() -> None:
+    events = Events()
+    gates = Gates(events)
+    gates.event("gate", "trip", gate="sentinel-tilt")
+    assert not events.all
+    assert not gates.tripped
+    gates.counting = True
+    gates.event("gate", "trip", gate="sentinel-tilt")
+    gates.event("gate", "trip", gate="sentinel-tilt")
+    gates.trip("load-lag")
+    gates.counting = False
+    gates.trip("host-steal")
+    assert gates.tripped == ["sentinel-tilt", "load-lag"]
+    assert [e["gate"] for e in events.all] == ["sentinel-tilt", "load-lag"]
+
+
+def test_what_sources_tell_besides_is_written_as_it_is() -> None:
+    events = Events()
+    Gates(events).event("sentinel", "+sdown", server="redis-1")
+    assert events.all == [{"source": "sentinel", "event": "+sdown", "server": "redis-1"}]
+
+
+def test_a_host_that_was_stolen_from_before_the_measurement_trips_again(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text(_stat(1000, 0))
+    tripped: list[str] = []
+    again = threading.Semaphore(0)
+
+    def trip(name: str) -> None:
+        tripped.append(name)
+        fresh = tmp_path / "fresh"
+        fresh.write_text(_stat(1000 + 1000 * len(tripped), 900 * len(tripped) + 900))
+        fresh.replace(stat)
+        again.release()
+
+    gate = StealGate(trip, stat, every_s=0.02)
+    gate.start()
+    fresh = tmp_path / "fresh"
+    fresh.write_text(_stat(1500, 400))
+    fresh.replace(stat)
+    assert again.acquire(timeout=5)
+    assert again.acquire(timeout=5)
     gate.stop()

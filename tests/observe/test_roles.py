@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socketserver
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from blackstart.model.stack import Instance, Stack
 from blackstart.observe import PatroniRoles, SentinelRoles
 from blackstart.stack.running import RunningStack
 from tests.observe.places import IMAGE, Place, recorded, running
+from tests.observe.resp import Line, RespPlace, resp
 
 #: Seconds; asking the three instances in turn would take three times as long.
 TIMEOUT = 1.0
@@ -41,49 +41,22 @@ def test_patroni_roles_leave_out_who_has_none() -> None:
         assert time.monotonic() - began < 2 * TIMEOUT
 
 
-class Redis:
-    """Answers ROLE and SENTINEL GET-MASTER-ADDR-BY-NAME in RESP, on a real socket."""
+class Redis(RespPlace):
+    """Answers ROLE and SENTINEL GET-MASTER-ADDR-BY-NAME."""
 
     def __init__(self, *, role: str = "master", names: str | None = None) -> None:
         self.role, self.names, self.thawed = role, names, threading.Event()
         self.thawed.set()
-        place = self
+        super().__init__()
 
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                while command := self._command():
-                    place.thawed.wait(2)
-                    self.wfile.write(place.answer(command))
-
-            def _command(self) -> list[str]:
-                try:
-                    count = int(self.rfile.readline()[1:] or 0)
-                    words = []
-                    for _ in range(count):
-                        size = int(self.rfile.readline()[1:])
-                        words.append(self.rfile.read(size + 2)[:-2].decode())
-                    return [w.upper() for w in words]
-                except OSError:
-                    return []
-
-        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def answer(self, command: list[str]) -> bytes:
+    def answer(self, command: list[str], line: Line) -> bytes:
+        self.thawed.wait(2)
         if command[0] == "ROLE":
-            return b"*3\r\n$%d\r\n%s\r\n:42\r\n*0\r\n" % (len(self.role), self.role.encode())
+            return resp([self.role, 42, []])
         if command[:2] == ["SENTINEL", "GET-MASTER-ADDR-BY-NAME"]:
             assert command[2] == "CACHE"
-            if self.names is None:
-                return b"*-1\r\n"
-            return b"*2\r\n$%d\r\n%s\r\n$4\r\n6379\r\n" % (len(self.names), self.names.encode())
+            return b"*-1\r\n" if self.names is None else resp([self.names, "6379"])
         return b"-ERR unknown command\r\n" if command[0] != "CLIENT" else b"+OK\r\n"
-
-    def down(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @contextmanager
