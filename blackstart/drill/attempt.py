@@ -92,7 +92,7 @@ class Attempt:
         """Run the whole life cycle of DESIGN section 4 and return the result."""
         say = self.session.progress.say
         self.folder.mkdir(parents=True, exist_ok=True)
-        say(f"{self.spec.name} [{self.role.value} {self.drill.trial}]: {self.spec.hypothesis}")
+        say(f"{self.spec.name} [{self.folder.name}]: {self.spec.hypothesis}")
         self._timed("prepare", self._prepare)
         wall = datetime.now(UTC)
         with ExitStack() as stack:

@@ -8,7 +8,7 @@ from typing import Any
 
 from blackstart.measure.judge import Finding
 from blackstart.measure.trial import control_verdict
-from blackstart.model.experiment import Control, Experiment, Role
+from blackstart.model.experiment import Control, Experiment, Role, run_name
 from blackstart.model.verdict import Verdict
 
 
@@ -27,6 +27,11 @@ class Result:
     timings: dict[str, float]
     notes: list[str]
     control: Control | None = None
+
+    @property
+    def name(self) -> str:
+        """What the trial is called in tables."""
+        return run_name(self.role, self.trial, self.control.variant if self.control else "")
 
     @property
     def broke(self) -> list[str]:

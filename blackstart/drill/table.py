@@ -10,7 +10,6 @@ from rich.table import Table
 
 from blackstart.drill.result import Result
 from blackstart.model.durations import human
-from blackstart.model.experiment import Role
 from blackstart.model.verdict import Verdict
 from blackstart.report.matrix import SIGNS, Sabotage, matrix
 
@@ -26,7 +25,7 @@ def summary_lines(results: Sequence[Result], width: int = 118) -> list[str]:
         word = outcome(result)
         table.add_row(
             result.experiment.name,
-            _run_as(result),
+            result.name,
             f"[{_COLOUR.get(word, 'yellow')}]{word}[/]",
             rto(result),
             str(result.measured["rpo"]["lost"]),
@@ -39,14 +38,7 @@ def summary_lines(results: Sequence[Result], width: int = 118) -> list[str]:
 def _matrix_lines(results: Sequence[Result], width: int) -> list[str]:
     """Objective by control, and the mutation score; nothing where no control was run."""
     sabotages = [
-        Sabotage(
-            r.experiment.name,
-            r.control.variant,
-            r.control.breaks,
-            tuple(r.experiment.objectives.to_dict()),
-            tuple(r.broke),
-            r.proof,
-        )
+        Sabotage.of(r.experiment.name, r.control, r.experiment.objectives.to_dict(), r.findings)
         for r in results
         if r.control is not None
     ]
@@ -74,12 +66,6 @@ def _lines(table: Table, width: int) -> list[str]:
     out = io.StringIO()
     Console(file=out, width=width, force_terminal=False).print(table)
     return out.getvalue().rstrip().splitlines()
-
-
-def _run_as(result: Result) -> str:
-    if result.control is not None:
-        return f"control {result.control.variant}"
-    return result.role.value if result.role is Role.PLACEBO else f"trial {result.trial}"
 
 
 def outcome(result: Result) -> str:

@@ -17,7 +17,7 @@ from blackstart.faults import Fault
 from blackstart.injection.injector import Injection
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError, HypothesisFailed
-from blackstart.model.experiment import Control, Experiment, Role
+from blackstart.model.experiment import Control, Experiment, Role, run_name
 from blackstart.model.verdict import Verdict
 from blackstart.schedule.schedule import Schedule
 
@@ -96,10 +96,9 @@ class Drill:
 
     def _attempt_once(self, body: Callable[[Drill], None]) -> Result:
         self._attempt += 1
-        label = f"trial-{self.trial}" if self.role is Role.DRILL else self.role.value
-        label += f"-{self.control.variant}" if self.control else ""
+        name = run_name(self.role, self.trial, self.control.variant if self.control else "")
         suffix = f"-again{self._attempt - 1}" if self._attempt > 1 else ""
-        folder = self.session.folder / self.experiment.name / f"{label}{suffix}"
+        folder = self.session.folder / self.experiment.name / f"{name.replace(' ', '-')}{suffix}"
         self._begun = Attempt(self, folder, random.Random(self.seed))
         try:
             return self._begun.execute(lambda: body(self))

@@ -22,6 +22,13 @@ class Role(StrEnum):
     PLACEBO = "placebo"
 
 
+def run_name(role: str, trial: int = 1, variant: str = "") -> str:
+    """What an execution is called, in tables and, hyphenated, as a folder: `trial 2`, `control <variant>`."""
+    if role == Role.DRILL:
+        return f"trial {trial}"
+    return f"{role} {variant}" if variant else str(role)
+
+
 @dataclass(frozen=True)
 class Control:
     """A negative control: on stack variant `variant` the objective named `breaks` must break."""

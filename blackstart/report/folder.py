@@ -24,16 +24,14 @@ from blackstart.report.samples import Sample, Samples, aggregate
 _ALARMS, _LAST, _LINE, _LOG_ROOM, _LOG_READ = 40, 20, 400, 150_000, 1_000_000
 _ALARM = re.compile(r"\b(?:warn|warning|error|err|fatal|panic|crit|critical|exception|traceback|oom)", re.I)
 
-#: By line number of a history: the error and the degradations that a completion names.
-Told = dict[int, tuple[str | None, tuple[str, ...]]]
-
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run as read: `run` is run.json with every key filled in."""
+    """A run as read: `run` is run.json with every key filled in, `faults` begin and end of each, seconds."""
 
     path: Path
     run: dict[str, Any]
+    faults: list[tuple[float, float]]
     samples: Samples
     events: list[dict[str, Any]]
     logs: dict[str, str]
@@ -57,7 +55,7 @@ def read_run(folder: Path, secrets: Iterable[str] = ()) -> dict[str, Any]:
     experiment = {"name": folder.name, "hypothesis": "", "runbook": None}
     run["experiment"] = _filled(run["experiment"], {**experiment, "objectives": {}, "controls": []})
     run["control"] = _filled(run["control"], {"variant": "", "breaks": ""})
-    run["stack"] = _filled(run["stack"], {"name": None, "edges": None, "instances": []})
+    run["stack"] = _filled(run["stack"], {"name": None, "run_id": None, "edges": None, "instances": []})
     columns = ("name", "service", "zone", "image", "digest")
     run["stack"]["instances"] = [_filled(i, dict.fromkeys(columns, "–")) for i in run["stack"]["instances"]]
     run["versions"] = _filled(run["versions"], {"blackstart": None})
@@ -76,9 +74,21 @@ def read_folder(folder: Path, secrets: Iterable[str] = ()) -> RunFolder:
     path = folder / "history.jsonl"
     history = found.figures.load.history if found else read_history(path)
     events = found.figures.events if found else read_events(folder / "events.jsonl")
-    samples = aggregate(_samples(history, _told(path), secrets))
-    lines = [redact_deep(line, secrets) for line in events.lines]
-    return RunFolder(folder, run, samples, lines, _logs(folder / "logs", run, secrets))
+    samples = aggregate(_samples(history, _errors(path), secrets))
+    lines = [_plain(redact_deep(line, secrets), run) for line in events.lines]
+    faults = sorted((f.begin / 1e9, samples.end if f.end is None else f.end / 1e9) for f in events.faults)
+    logs = _logs(folder / "logs", run, secrets)
+    return RunFolder(folder, _plain(run, run), faults, samples, lines, logs)
+
+
+def _plain(data: Any, run: Mapping[str, Any]) -> Any:
+    """`data` with instances called as the stack calls them, where the platform's names are longer."""
+    prefix = f"bs-{run['stack']['run_id']}-"
+    if isinstance(data, str):
+        return data.replace(prefix, "")
+    if isinstance(data, dict):
+        return {key: _plain(value, run) for key, value in data.items()}
+    return [_plain(each, run) for each in data] if isinstance(data, list) else data
 
 
 def _judged(folder: Path, secrets: Sequence[str]) -> tuple[dict[str, Any], Evaluation | None]:
@@ -94,28 +104,37 @@ def _judged(folder: Path, secrets: Sequence[str]) -> tuple[dict[str, Any], Evalu
         run.setdefault("findings", redact_deep(told, secrets))
     run.setdefault("verdict", run["measure"].get("verdict", "unknown"))
     if run["role"] == "control":
-        judged = [
-            Finding(f["objective"], f["bound"], f["measured"], Verdict(f["verdict"])) for f in run["findings"]
-        ]
-        run["proof"] = control_verdict(judged, run["control"]["breaks"]).value
+        run["proof"] = control_verdict(findings(run), run["control"]["breaks"]).value
     else:
         run["proof"] = run["verdict"]
     return run, found
 
 
-def _samples(history: History, told: Told, secrets: Sequence[str]) -> Iterator[Sample]:
+def findings(run: Mapping[str, Any]) -> list[Finding]:
+    """The findings that run.json's data hold."""
+    return [
+        Finding(f["objective"], f.get("bound"), f["measured"], Verdict(f["verdict"]))
+        for f in run.get("findings") or ()
+    ]
+
+
+def _samples(history: History, errors: Mapping[int, str], secrets: Sequence[str]) -> Iterator[Sample]:
     """The operations of the load, without closing reads."""
     entries = dict(zip(history.write_op, history.write_entry, strict=True))
     acked_by = dict(zip(history.write_op, history.write_node, strict=True))
     nodes = [(redact(str(n.id), secrets), n.term) for n in history.nodes]
     clean: dict[str, str] = {}
+
+    def known(text: str) -> str:
+        return clean.get(text) or clean.setdefault(text, redact(text, secrets)[:200])
+
     for op in range(len(history)):
         if history.final[op]:
             continue
         status, completed = history.status[op], history.completed[op]
-        error, degraded = told.get(history.completed_line[op], (None, ()))
+        error, degraded = errors.get(history.completed_line[op]), history.degraded.get(op)
         if error is not None:
-            error = clean.get(error) or clean.setdefault(error, redact(error, secrets)[:200])
+            error = known(error)
         node = acked_by.get(op, NEVER)
         yield Sample(
             history.kinds[history.kind[op]],
@@ -126,25 +145,24 @@ def _samples(history: History, told: Told, secrets: Sequence[str]) -> Iterator[S
             error,
             entries.get(op),
             nodes[node] if node != NEVER else None,
-            degraded,
+            None if degraded is None else tuple(map(known, degraded)),
         )
 
 
-def _told(path: Path) -> Told:
-    """What the reader leaves out, since no figure needs it."""
-    told: Told = {}
+def _errors(path: Path) -> dict[int, str]:
+    """What the reader leaves out, since no figure needs it: errors by line number."""
+    errors: dict[int, str] = {}
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, start=1):
-            if b'"error"' not in raw and b'"degraded"' not in raw:
+            if b'"error"' not in raw:
                 continue
             try:
-                item = orjson.loads(raw)
+                error = orjson.loads(raw).get("error")
             except orjson.JSONDecodeError:
                 continue  # the reader has judged the line already
-            error, degraded = item.get("error"), item.get("degraded")
-            modes = tuple(map(str, degraded)) if isinstance(degraded, list) else ()
-            told[number] = (None if error is None else str(error), modes)
-    return told
+            if error is not None:
+                errors[number] = str(error)
+    return errors
 
 
 def _filled(data: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +200,7 @@ def _logs(folder: Path, run: Mapping[str, Any], secrets: Sequence[str]) -> dict[
     """An excerpt of each log, those of the fault's targets first, within a budget of characters."""
     if not folder.is_dir():
         return {}
-    targets = {str(t) for f in run["faults"] for t in f.get("targets", ())}
+    targets = {str(_plain(t, run)) for f in run["faults"] for t in f.get("targets", ())}
     files = sorted(
         (p for p in folder.iterdir() if p.is_file()), key=lambda p: (p.stem not in targets, p.name)
     )

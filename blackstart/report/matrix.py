@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from blackstart.measure.judge import Finding
+from blackstart.measure.trial import control_verdict
+from blackstart.model.experiment import Control
 from blackstart.model.verdict import Verdict
 
 #: What a control showed of an objective, with the sign for where there is room for one character only.
@@ -27,6 +30,15 @@ class Sabotage:
     objectives: tuple[str, ...]
     broke: tuple[str, ...]
     proof: Verdict
+
+    @classmethod
+    def of(
+        cls, drill: str, control: Control, objectives: Iterable[str], findings: Sequence[Finding]
+    ) -> Sabotage:
+        """What the findings of the control's run show."""
+        broke = tuple(f.objective for f in findings if f.verdict is Verdict.FAIL)
+        proof = control_verdict(findings, control.breaks)
+        return cls(drill, control.variant, control.breaks, tuple(objectives), broke, proof)
 
     def cell(self, objective: str) -> str:
         """`caught` (named and broke), `caught elsewhere` (broke unasked), `NOT CAUGHT` (named, held),

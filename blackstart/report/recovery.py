@@ -33,7 +33,7 @@ def view(
     """Chart, caption and table; None without a fault or without an outage that was felt."""
     if (measure.get("rto") or {}).get("f") is None:
         return None
-    rows = [row for o in measure.get("outages") or () if (row := _row(o, episode_begins(faults), load_end))]
+    rows = [row for _, row in felt(measure, faults, load_end)]
     if not rows:
         return None
     caption = sentences.recovery_caption(measure, bound)
@@ -55,13 +55,19 @@ def episode_begins(faults: Sequence[tuple[float, float]]) -> list[float]:
     return begins
 
 
-def _row(outage: Mapping[str, Any], begins: Sequence[float], load_end: float) -> Row | None:
-    begin = max((b for b in begins if b <= outage["end_s"]), default=None)
-    if begin is None:
-        return None
-    lo = max(0.0, outage["begin_s"] + outage["lo_s"] - begin)
-    hi = max(lo, outage["end_s"] - begin)
-    return Row(outage["f"], max(0.0, outage["begin_s"] - begin), lo, hi, sentences.unended(outage, load_end))
+def felt(
+    measure: Mapping[str, Any], faults: Sequence[tuple[float, float]], load_end: float
+) -> list[tuple[float, Row]]:
+    """The outages that clients felt, each with the begin of its episode."""
+    begins, rows = episode_begins(faults), []
+    for outage in measure.get("outages") or ():
+        begin = max((b for b in begins if b <= outage["end_s"]), default=None)
+        if begin is not None:
+            lo = max(0.0, outage["begin_s"] + outage["lo_s"] - begin)
+            hi = max(lo, outage["end_s"] - begin)
+            first = max(0.0, outage["begin_s"] - begin)
+            rows.append((begin, Row(outage["f"], first, lo, hi, sentences.unended(outage, load_end))))
+    return rows
 
 
 def _bars(rows: Sequence[Row], bound: float | None, label: str) -> Markup:

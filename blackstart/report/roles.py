@@ -49,12 +49,8 @@ def segments(events: Iterable[Mapping[str, Any]], end: float) -> list[Segment]:
         if "role" not in event or "instance" not in event or event.get("source") in ("fault", "variant"):
             continue
         key = (str(event.get("source", "")), str(event["instance"]))
-        told, state = str(event["role"] or "unknown").lower(), str(event.get("state") or "").lower()
-        alive = state in ALIVE
-        role = (
-            "primary" if told in _PRIMARY and alive else "replica" if told in _REPLICA and alive else "other"
-        )
-        detail = role if role != "other" else state or told
+        role = role_of(event)
+        detail = role if role != "other" else str(event.get("state") or event["role"] or "unknown").lower()
         timeline = event.get("timeline", event.get("term", event.get("epoch")))
         now = (role, detail, timeline)
         at = event["time"] / 1e9
@@ -66,6 +62,14 @@ def segments(events: Iterable[Mapping[str, Any]], end: float) -> list[Segment]:
     for key in list(open_):
         close(key, max(end, open_[key][3]))
     return sorted(found, key=lambda s: (s.source, s.instance, s.begin))
+
+
+def role_of(event: Mapping[str, Any]) -> str:
+    """`primary`, `replica` or, also for one that is down, `other`."""
+    told, state = str(event.get("role") or "unknown").lower(), str(event.get("state") or "").lower()
+    if state not in ALIVE:
+        return "other"
+    return "primary" if told in _PRIMARY else "replica" if told in _REPLICA else "other"
 
 
 def overlap(parts: Sequence[Segment]) -> float:

@@ -19,7 +19,8 @@ _WIDTHS = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120
 class Sample:
     """One operation, times in seconds from the start; `done` is None if it never completed.
 
-    `write` numbers the ledger's entry that it writes, `node` is who acknowledged it and under which term.
+    `write` numbers the ledger's entry that it writes, `node` is who acknowledged it and under which term,
+    `degraded` what its answer named as degraded; None if it does not say.
     """
 
     f: str
@@ -30,7 +31,7 @@ class Sample:
     error: str | None = None
     write: int | None = None
     node: tuple[str, Any] | None = None
-    degraded: tuple[str, ...] = ()
+    degraded: tuple[str, ...] | None = None
 
     @property
     def ok(self) -> bool:
@@ -45,7 +46,6 @@ class Bin:
     ok: int = 0
     fail: int = 0
     info: int = 0
-    degraded: int = 0
     latencies: list[float] = field(default_factory=list)
 
     @property
@@ -94,15 +94,33 @@ class Acks:
 
 
 @dataclass
+class Mode:
+    """A degradation: how many answers named it, by bin, and when the first and the last of them was due."""
+
+    bins: Counter[int]
+    first: float
+    last: float
+
+    @property
+    def count(self) -> int:
+        return self.bins.total()
+
+
+@dataclass
 class Samples:
-    """The load of a run in bins of `width` seconds from 0 to `end`."""
+    """The load of a run in bins of `width` seconds from 0 to `end`.
+
+    `answers` counts by bin the answers that say what is degraded, `modes` those that name each
+    degradation.
+    """
 
     width: float
     end: float
     kinds: dict[str, Kind]
     acks: list[Acks]
     acknowledged: int
-    degradations: Counter[str]
+    answers: list[int]
+    modes: dict[str, Mode]
 
     @property
     def due(self) -> int:
@@ -122,19 +140,23 @@ def aggregate(operations: Iterable[Sample], max_bins: int = MAX_BINS) -> Samples
     kinds: dict[str, Kind] = {}
     acks: dict[tuple[str, Any], Acks] = {}
     written: set[int] = set()
-    degradations: Counter[str] = Counter()
+    answers, modes = [0] * n_bins, dict[str, Mode]()
     for op in ops:
         kind = kinds.get(op.f)
         if kind is None:
             kind = kinds[op.f] = Kind(op.f, [Bin() for _ in range(n_bins)])
-        slot = kind.bins[min(n_bins - 1, max(0, int(op.due / width)))]
+        number = min(n_bins - 1, max(0, int(op.due / width)))
+        slot = kind.bins[number]
         if op.ok and op.done is not None:
             kind.ok += 1
             slot.ok += 1
             slot.latencies.append((op.done - op.due) * 1000)
-            if op.degraded:
-                slot.degraded += 1
-                degradations.update(op.degraded)
+            if op.degraded is not None:
+                answers[number] += 1
+                for name in set(op.degraded):
+                    mode = modes.setdefault(name, Mode(Counter(), op.due, op.due))
+                    mode.bins[number] += 1
+                    mode.first, mode.last = min(mode.first, op.due), max(mode.last, op.due)
             if op.write is not None:
                 written.add(op.write)
                 _acknowledge(acks, op, int(op.done / width))
@@ -152,7 +174,7 @@ def aggregate(operations: Iterable[Sample], max_bins: int = MAX_BINS) -> Samples
         for slot in kind.bins:
             slot.latencies.sort()
     ordered = sorted(acks.values(), key=lambda a: a.first)
-    return Samples(width, end, kinds, ordered, len(written), degradations)
+    return Samples(width, end, kinds, ordered, len(written), answers, modes)
 
 
 def _acknowledge(acks: dict[tuple[str, Any], Acks], op: Sample, slot: int) -> None:

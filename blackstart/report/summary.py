@@ -10,15 +10,15 @@ from statistics import median
 from typing import Any
 from urllib.parse import quote
 
+from blackstart.model.experiment import Control, run_name
 from blackstart.model.verdict import Verdict, worst
 from blackstart.report.build import environment, write
-from blackstart.report.folder import read_judged
+from blackstart.report.folder import findings, read_judged
 from blackstart.report.matrix import SIGNS, Sabotage, matrix
 from blackstart.report.redact import redact_page
 from blackstart.report.view import title
 from blackstart.report.words import bounds, count, plural, secs, share
 
-_NAMES = {"drill": "trial {}", "placebo": "placebo"}
 _CONTROL = {"pass": "{} broke", "fail": "{} not caught", "unknown": "unknown"}
 
 
@@ -134,7 +134,7 @@ def _row(session: Path, folder: Path, run: Mapping[str, Any]) -> Row:
     rto, rpo = measure.get("rto") or {}, measure.get("rpo") or {}
     control = run["role"] == "control"
     return Row(
-        f"control {run['control']['variant']}" if control else _NAMES[run["role"]].format(run["trial"]),
+        run_name(run["role"], run["trial"], run["control"]["variant"] if control else ""),
         run["proof"],
         quote((folder.relative_to(session) / "report.html").as_posix()),
         bounds(rto.get("lo_s"), rto.get("hi_s"), bool(rto.get("censored"))),
@@ -152,14 +152,9 @@ def _verdict(run: Mapping[str, Any]) -> Verdict:
 
 
 def _sabotage(run: Mapping[str, Any]) -> Sabotage:
-    return Sabotage(
-        str(run["experiment"]["name"]),
-        str(run["control"]["variant"]),
-        str(run["control"]["breaks"]),
-        tuple(run["experiment"]["objectives"]),
-        tuple(f["objective"] for f in run.get("findings") or () if f["verdict"] == "fail"),
-        Verdict(run["proof"]),
-    )
+    control = Control(str(run["control"]["variant"]), str(run["control"]["breaks"]))
+    experiment = run["experiment"]
+    return Sabotage.of(str(experiment["name"]), control, experiment["objectives"], findings(run))
 
 
 def _overall(drills: list[Drill]) -> Verdict:

@@ -9,6 +9,7 @@ from typing import Any
 from blackstart.report.roles import ALIVE, Segment
 from blackstart.report.samples import Samples
 from blackstart.report.sentences import lasted, unended
+from blackstart.report.steps import Course
 from blackstart.report.words import fault_words, plural, share
 
 #: More than this are cut from the report (they stay in events.jsonl); decisive ones never are.
@@ -17,7 +18,8 @@ MAX_ENTRIES = 400
 MAX_DECISIVE_PER_SOURCE = 12
 #: The order in which an event's fields are told; others follow by name.
 _FIRST = (
-    *("instance", "server", "backend", "dependency", "degradation", "role", "timeline", "state"),
+    *("instance", "server", "kind", "master", "primary", "quorum"),
+    *("backend", "dependency", "degradation", "role", "timeline", "state"),
     *("status", "check", "was", "detail", "reason"),
 )
 _HIDDEN = frozenset(
@@ -28,18 +30,22 @@ _HIDDEN = frozenset(
 _BARE = frozenset({"detail", "reason", "check", "status"})
 #: Steps between two states, which are no turning points themselves.
 _MINOR = frozenset({"check", "active", "failing", "rising", "timeline", "sync_standby", "state"})
-_FAULT_WORDS = {"begin": "in force", "end": "undone"}
+_FAULT_WORDS = {"begin": "in force", "bite": "seen to bite", "end": "undone"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the timeline; `at` in seconds from the start, `decisive` marks the turning points."""
+    """A line of the timeline; `at` in seconds from the start, `decisive` marks the turning points.
+
+    `step` is the step of recovery of which it is the evidence, if it is.
+    """
 
     at: float
     source: str
     what: str
     detail: str = ""
     decisive: bool = False
+    step: str = ""
 
 
 def build(
@@ -47,14 +53,22 @@ def build(
     outages: Sequence[Mapping[str, Any]],
     samples: Samples,
     parts: Sequence[Segment],
+    courses: Sequence[Course] = (),
 ) -> list[Entry]:
     """All entries by time.
 
-    Decisive are: faults and gates, changes of primary, begin and end of each client outage, and, while a
-    fault is felt, the first event of its kind from each other source.
+    Decisive are: faults and gates, the steps of recovery, changes of primary, begin and end of each client
+    outage, and, while a fault is felt, the first event of its kind from each other source.
     """
     told = [e for e in events if e.get("event") != "objectives"]
     entries = _mark([_entry(e) for e in told], told, outages)
+    steps: dict[int, list[str]] = {}
+    for step in (step for course in courses for step in course.steps):
+        steps.setdefault(id(step.line), []).append(step.name)
+    entries = [
+        replace(entry, decisive=True, step=" and ".join(steps[id(event)])) if id(event) in steps else entry
+        for entry, event in zip(entries, told, strict=True)
+    ]
     turns = _turns(parts, samples.end)
     entries = [replace(e, decisive=True) if (round(e.at, 6), e.source) in turns else e for e in entries]
     entries += _clients(outages, samples)
@@ -78,7 +92,9 @@ def _entry(event: Mapping[str, Any]) -> Entry:
     elif "instance" in event or "server" in event:
         subject = "server" if "server" in event else "instance"
         what = f"{event[subject]} {name}"
-        detail = _details(event, subject)
+        detail = _details(event, subject, "instance")
+        if subject == "server" and "instance" in event:
+            detail = ", ".join(filter(None, (f"says {event['instance']}", detail)))
     elif name in event:
         what = f"{name}: {event[name] if event[name] is not None else 'nobody'}"
     return Entry(event["time"] / 1e9, source, what, detail, source in ("fault", "gate", "variant"))
@@ -98,11 +114,16 @@ def _details(event: Mapping[str, Any], *without: str) -> str:
     hidden = {*_HIDDEN, *without, str(event.get("event"))}
     keys = [k for k in _FIRST if k in event] + sorted(set(event) - set(_FIRST))
     told = [
-        str(event[k]) if k in _BARE else f"{k.replace('_', ' ')} {event[k]}"
-        for k in keys
-        if k not in hidden and event[k] not in (None, "", [], {})
+        k for k in keys if k not in hidden and event[k] not in (None, "", [], {}) and event[k] is not False
     ]
-    return ", ".join(told)
+    return ", ".join(_field(k, event[k]) for k in told)
+
+
+def _field(key: str, value: Any) -> str:
+    if key in _BARE:
+        return str(value)
+    words = key.replace("_", " ")
+    return words if value is True else f"{words} {value}"
 
 
 def _mark(

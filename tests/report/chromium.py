@@ -19,8 +19,13 @@ _FLAGS = (
 )
 
 
-def inspect(file: Path, profile: Path, width: int, scheme: str, expression: str) -> dict[str, Any]:
-    """Open `file` in a window `width` wide; `value` of the expression, `requests` and console `messages`."""
+def inspect(
+    file: Path, profile: Path, width: int, scheme: str, expression: str, media: str = "screen"
+) -> dict[str, Any]:
+    """Open `file` in a window `width` wide; `value` of the expression, `requests` and console `messages`.
+
+    `scheme` is light or dark, `media` screen or print.
+    """
     assert BINARY is not None
     command = [BINARY, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
     browser = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -28,13 +33,15 @@ def inspect(file: Path, profile: Path, width: int, scheme: str, expression: str)
         assert browser.stderr is not None
         ports = (re.search(r"ws://127\.0\.0\.1:(\d+)/", line) for line in browser.stderr)
         port = next(found[1] for found in ports if found)
-        return asyncio.run(asyncio.wait_for(_inspect(port, file, width, scheme, expression), 60))
+        return asyncio.run(asyncio.wait_for(_inspect(port, file, width, scheme, expression, media), 60))
     finally:
         browser.kill()
         browser.wait()
 
 
-async def _inspect(port: str, file: Path, width: int, scheme: str, expression: str) -> dict[str, Any]:
+async def _inspect(
+    port: str, file: Path, width: int, scheme: str, expression: str, media: str
+) -> dict[str, Any]:
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{port}/json") as answer:
             tab = next(t for t in await answer.json() if t["type"] == "page")
@@ -65,8 +72,8 @@ async def _inspect(port: str, file: Path, width: int, scheme: str, expression: s
                 deviceScaleFactor=1,
                 mobile=width < 600,
             )
-            media = [{"name": "prefers-color-scheme", "value": scheme}]
-            await call("Emulation.setEmulatedMedia", media="screen", features=media)
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            await call("Emulation.setEmulatedMedia", media=media, features=features)
             await socket.send_json({"id": 0, "method": "Page.navigate", "params": {"url": file.as_uri()}})
             await until("method", "Page.loadEventFired")
             asked = await call("Runtime.evaluate", expression=f"JSON.stringify({expression})")
