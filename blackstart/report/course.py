@@ -92,7 +92,8 @@ def _without_clients(told: Sequence[Step]) -> str:
 
 
 def _also(late: Sequence[str]) -> str:
-    return f" {listed(list(late)).capitalize()}." if late else ""
+    text = listed(list(late))
+    return f" {text[:1].upper()}{text[1:]}." if late else ""
 
 
 def _row(step: Step) -> list[str]:

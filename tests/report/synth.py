@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Line = dict[str, Any]
+RUN = "20260115-092955-7c1e"
 NS = 1_000_000_000
 
 
@@ -117,6 +118,8 @@ class Synth:
                         op["extra"] = {"degraded": ["cache-skip"], "replica": f"app-{n % 3 + 1}"}
                 elif hit:
                     op.update(type="fail", stop=start + 0.02, extra={"error": "HTTP 503 <not applied>"})
+                if f == "chat" and op["type"] == "ok":
+                    op["extra"] = {"degraded": [], **op["extra"]}
                 if "stop" not in op:
                     slow = 1 + 4 * max(0.0, 1 - (start - back) / 1.5) if self.fault and start >= back else 1
                     op["stop"] = start + took * slow
@@ -159,7 +162,8 @@ class Synth:
         if role == "control":
             out.append((begin - 2, {"source": "variant", "event": "begin", "fault": {"kind": "edge_down"}}))
         if self.fault:
-            told = {"source": "fault", "fault": fault, "targets": ["pg-1"]}
+            told = {"source": "fault", "fault": fault, "targets": [f"bs-{RUN}-pg-1"]}
+            said = {"source": "sentinel", "event": "+sdown", "instance": "sentinel-1", "server": "redis-1"}
             out += [
                 (begin, {**told, "event": "begin", "bite": "no postgres process in pg-1 after 41 ms"}),
                 (begin + 0.31, _role("pg-1", "primary", 1, "crashed")),
@@ -175,6 +179,7 @@ class Synth:
                     {"source": "breaker", "event": "closed", "instance": "app-2", "dependency": "postgres"},
                 ),
                 (begin + 2.6, _role("pg-1", "unreachable", None, "starting")),
+                (begin + 2.7, {**said, "detail": f"<b>what</b> redis://:{self.secret}@redis-1"}),
                 (end, {**told, "event": "end"}),
                 (end + 0.7, _role("pg-1", "replica", 2, "streaming")),
             ]
@@ -231,6 +236,7 @@ class Synth:
             "duration_s": self.seconds + 6.2,
             "stack": {
                 "name": "sample",
+                "run_id": RUN,
                 "instances": [
                     {
                         "name": n,
@@ -255,7 +261,7 @@ class Synth:
             "faults": [
                 {
                     "fault": fault,
-                    "targets": ["pg-1"],
+                    "targets": [f"bs-{RUN}-pg-1"],
                     "begin_s": self.begin,
                     "end_s": self.end,
                     "bite": "no postgres process in pg-1 after 41 ms",
@@ -300,6 +306,9 @@ def _haproxy(server: str, state: str, check: str) -> Line:
         "backend": "primary",
         "server": server,
         "check": check,
+        "within_s": 0.2,
+        "source_time": "2026-01-15T09:30:15.000Z",
+        "source_error_s": 1.0,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,8 @@ LOOK = """(() => {
       .filter(([, r]) => r.right > innerWidth + 1 || r.left < -1).map(([text]) => text),
     cut: all('.scroll').filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 80)),
     shut: all('details:not(.file) table, details:not(.file) pre, details .timeline')
-      .filter(e => e.getBoundingClientRect().height === 0).map(e => e.textContent.slice(0, 80)),
-    logs: all('.file').filter(e => e.getBoundingClientRect().height > 0).length,
+      .filter(e => !e.checkVisibility()).map(e => e.textContent.slice(0, 80)),
+    logs: all('.file').filter(e => e.checkVisibility()).length,
   };
 })()"""
 
@@ -61,11 +62,11 @@ SCREENS = [
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The summary of a drill with its control and placebo."""
     session = tmp_path_factory.mktemp("index")
-    short = {"seconds": 12, "begin": 4.02, "end": 9.5, "outage": 0.9}
-    Synth(**short).write(session / "trial-1")
-    Synth(**short).write(session / "trial-2", trial=2)
-    Synth(**short, lose=2).write(session / "control", role="control")
-    Synth(**short, fault=False).write(session / "placebo", role="placebo")
+    short = Synth(seconds=12, begin=4.02, end=9.5, outage=0.9)
+    short.write(session / "trial-1")
+    short.write(session / "trial-2", trial=2)
+    replace(short, lose=2).write(session / "control", role="control")
+    replace(short, fault=False).write(session / "placebo", role="placebo")
     return summary.build(session)
 
 

@@ -61,8 +61,8 @@ def small(folder: Path, role: str = "drill", **fields: Any) -> Path:
 def test_the_sections_stand_in_the_order_of_a_post_mortem(drill_folder: Path) -> None:
     ids = [a["id"] for a in page(drill_folder).of("h2")]
     assert ids == [
-        *("impact", "hypothesis", "clients", "primary", "timeline", "objectives", "control"),
-        *("environment", "runbook", "limits", "actions", "reproduce"),
+        *("impact", "clients", "hypothesis", "environment", "timeline", "recovery", "degradation"),
+        *("objectives", "control", "limits", "actions", "reproduce"),
     ]
 
 
@@ -78,14 +78,18 @@ def test_nothing_is_loaded_from_elsewhere(drill_folder: Path) -> None:
     assert not [a for _, a in shown.tags if any(k in a for k in ("src", "srcset", "style", "onload"))]
     text = (drill_folder / "report.html").read_text()
     assert "@import" not in text
-    assert set(re.findall(r"url\(([^)]*)\)", text)) <= {"#hatch-strip", "#hatch-recovery", "#hatch-roles"}
+    patterns = {f"#hatch-{chart}" for chart in ("strip", "recovery", "roles", "course", "degraded")}
+    assert set(re.findall(r"url\(([^)]*)\)", text)) == patterns
+    ids = [a["id"] for _, a in shown.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {f"#{each}" for each in ids} >= patterns
     assert "default-src 'none'" in text
 
 
 def test_every_chart_has_a_text_alternative_a_caption_and_its_data(drill_folder: Path) -> None:
     text = (drill_folder / "report.html").read_text()
     figures = re.findall(r"<figure>.*?</figure>", text, re.S)
-    assert len(figures) == 4
+    assert len(figures) == 6
     for figure in figures:
         assert len(re.findall(r'<svg[^>]* role="img" aria-label="[^"]{30,}"', figure)) == 1
         assert re.search(r"<figcaption>.{30,}</figcaption>", figure, re.S)
@@ -97,6 +101,43 @@ def test_logs_and_answers_are_escaped(drill_folder: Path) -> None:
     assert "&lt;script&gt;alert(&#39;log&#39;)&lt;/script&gt;" in text
     assert "HTTP 503 &lt;not applied&gt;" in text
     assert "<not applied>" not in (drill_folder / "report.md").read_text()
+
+
+def test_what_components_say_is_escaped_and_redacted(drill_folder: Path) -> None:
+    shown = page(drill_folder)
+    assert "<b>what</b> redis://:[redacted]@redis-1" in shown.text
+    assert not shown.of("b")
+
+
+def test_degradations_are_escaped_and_redacted(tmp_path: Path) -> None:
+    folder = small(tmp_path)
+    history = folder / "history.jsonl"
+    history.write_text(history.read_text().replace("cache-skip", f"<b>x</b> {Synth().secret}"))
+    build.build(folder, [Synth().secret])
+    shown = page(folder)
+    assert "Answers named <b>x</b> [redacted] in" in shown.text
+    assert not shown.of("b")
+    assert Synth().secret not in (folder / "report.html").read_text()
+
+
+def test_the_steps_of_recovery_are_told_drawn_and_marked(drill_folder: Path) -> None:
+    text = page(drill_folder).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert re.search(
+        r"Of the 1\.\d\d s that \w+ took at most, 310 ms went until a component noticed \(patroni\), "
+        r"670 ms went until another was primary \(patroni\), 430 ms went until the proxy had changed "
+        r"its route \(haproxy\) and \d+ ms more until clients were served again\.",
+        text,
+    )
+    assert re.search(
+        r"rerouted 1\.41 s haproxy pg-2 up \(pgproxy-1\) at most 200 ms earlier, haproxy says", text
+    )
+    assert "rerouted pg-2 up says pgproxy-1" in text
+
+
+def test_instances_are_called_as_the_stack_calls_them(drill_folder: Path) -> None:
+    text = page(drill_folder).text
+    assert "bs-2026" not in text
+    assert "in force on pg-1" in text
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
