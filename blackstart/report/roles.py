@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -36,7 +36,8 @@ class Segment:
 
 
 def segments(events: Iterable[Mapping[str, Any]], end: float) -> list[Segment]:
-    """Segments from events that carry an instance and a role, in whatever source; `time` in ns."""
+    """Segments from events that carry an instance and a role, in whatever source, and from what Sentinels
+    say of others; `time` in ns."""
     open_: dict[tuple[str, str], tuple[str, str, Any, float]] = {}
     found: list[Segment] = []
 
@@ -45,7 +46,7 @@ def segments(events: Iterable[Mapping[str, Any]], end: float) -> list[Segment]:
         if at > begin:
             found.append(Segment(*key, role, detail, timeline, begin, at))
 
-    for event in events:
+    for event in _with_sentinels(events):
         if "role" not in event or "instance" not in event or event.get("source") in ("fault", "variant"):
             continue
         key = (str(event.get("source", "")), str(event["instance"]))
@@ -62,6 +63,25 @@ def segments(events: Iterable[Mapping[str, Any]], end: float) -> list[Segment]:
     for key in list(open_):
         close(key, max(end, open_[key][3]))
     return sorted(found, key=lambda s: (s.source, s.instance, s.begin))
+
+
+def _with_sentinels(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """All events, and after what a Sentinel says of another its role; the first Sentinel to say it counts."""
+    primary: dict[Any, Any] = {}
+    for event in events:
+        yield event
+        name, server, master = event.get("event"), event.get("server"), event.get("master")
+        if event.get("source") != "sentinel" or server is None:
+            continue
+        told = {"time": event["time"], "source": "sentinel"}
+        if name in ("primary", "+switch-master") and primary.get(master) != server:
+            if (old := primary.get(master)) is not None:
+                yield {**told, "instance": old, "role": "deposed"}
+            primary[master] = server
+            yield {**told, "instance": server, "role": "primary"}
+        elif name in ("+sdown", "-sdown") and event.get("kind") in ("primary", "replica"):
+            role = "primary" if primary.get(master) == server else "replica"
+            yield {**told, "instance": server, "role": role, "state": "down" if name == "+sdown" else ""}
 
 
 def role_of(event: Mapping[str, Any]) -> str:

@@ -86,6 +86,33 @@ def test_the_caption_tells_the_gap_and_that_there_was_no_overlap() -> None:
     assert "Never were two seen as primary at once" in told
 
 
+def test_who_was_primary_of_redis_is_whom_the_first_sentinel_names() -> None:
+    def said(t: float, sentinel: str, name: str, server: str, **more: str) -> dict[str, Any]:
+        told = {"time": round(t * S), "source": "sentinel", "event": name, "instance": sentinel}
+        return {**told, "server": server, "master": "cache", **more}
+
+    events = [
+        said(0, "sentinel-1", "primary", "redis-1"),
+        said(0.1, "sentinel-2", "primary", "redis-1"),
+        said(11, "sentinel-2", "+sdown", "redis-1", kind="primary"),
+        said(11.1, "sentinel-1", "+sdown", "redis-1", kind="primary"),
+        said(11.2, "sentinel-1", "+sdown", "sentinel-3", kind="sentinel"),
+        said(12.5, "sentinel-1", "+switch-master", "redis-2", was="redis-1"),
+        said(12.6, "sentinel-2", "+switch-master", "redis-2", was="redis-1"),
+        said(20, "sentinel-1", "-sdown", "redis-1", kind="replica"),
+    ]
+    parts = roles.segments(events, 30)
+    assert [(p.instance, p.detail, p.begin, p.end) for p in parts] == [
+        ("redis-1", "primary", 0, 11),
+        ("redis-1", "down", 11, 12.5),
+        ("redis-1", "deposed", 12.5, 20),
+        ("redis-1", "replica", 20, 30),
+        ("redis-2", "primary", 12.5, 30),
+    ]
+    told = roles.finding(parts, 10).replace("\N{NO-BREAK SPACE}", " ")
+    assert "sentinel saw redis-1 as primary until T+1.000 s and redis-2 from T+2.500 s: 1.50 s" in told
+
+
 def test_two_primaries_at_once_are_told() -> None:
     both = [role(0, "pg-1", "primary"), role(5, "pg-2", "primary", 2), role(8, "pg-1", "replica", 2)]
     parts = roles.segments(both, 30)
