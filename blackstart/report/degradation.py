@@ -60,7 +60,8 @@ def _finding(samples: Samples, shown: Sequence[str], zero: float) -> str:
     told = []
     for name in shown:
         mode = samples.modes[name]
-        when = f"due {moment(mode.first - zero)} to {moment(mode.last - zero)}"
+        first, last = moment(mode.first - zero), moment(mode.last - zero)
+        when = f"due {first}" if first == last else f"due {first} to {last}"
         told.append(f"{name} in {count(mode.count)} of {count(sum(samples.answers))} ({when})")
     rest = len(samples.modes) - len(shown)
     more = f" {plural(rest, 'rarer one')} {'is' if rest == 1 else 'are'} not drawn." if rest else ""

@@ -36,7 +36,7 @@ def view(data: RunFolder) -> dict[str, Any]:
     entries = timeline.build(data.events, measure.get("outages") or [], samples, parts, found)
     rto_bound = run["experiment"]["objectives"].get("rto")
     bound = seconds(rto_bound) if rto_bound is not None else None
-    return {
+    context = {
         "run": run,
         "kicker": _TITLES.get(run["role"], "Run"),
         "title": title(run),
@@ -68,6 +68,9 @@ def view(data: RunFolder) -> dict[str, Any]:
         "schedule": as_json(run["schedule"]) if run["schedule"] else "",
         "load_plan": as_json(run["load"]) if run["load"] else "",
     }
+    shown = [*context["courses"], context["recovery"], context["degradation"]]
+    captions = [*(each["caption"] for each in shown if each), context["roles_caption"]]
+    return {**context, "captions": list(filter(None, captions))}
 
 
 def _over_time(data: RunFolder, parts: Sequence[roles.Segment], zero: float) -> dict[str, Any]:

@@ -132,6 +132,9 @@ def test_the_steps_of_recovery_are_told_drawn_and_marked(drill_folder: Path) -> 
         r"rerouted 1\.41 s haproxy pg-2 up \(pgproxy-1\) at most 200 ms earlier, haproxy says", text
     )
     assert "rerouted pg-2 up says pgproxy-1" in text
+    short = (drill_folder / "report.md").read_text()
+    assert "310 ms went until a component noticed (patroni)" in short
+    assert "Answers named cache-skip in" in short
 
 
 def test_instances_are_called_as_the_stack_calls_them(drill_folder: Path) -> None:

@@ -27,7 +27,7 @@ def test_the_share_counts_only_answers_that_say() -> None:
     shown = view(samples)
     assert shown is not None
     told = str(shown["caption"]).replace("\N{NO-BREAK SPACE}", " ")
-    assert told.startswith("Answers named no-cache in 1 of 3 (due T+1.000 s to T+1.000 s).")
+    assert told.startswith("Answers named no-cache in 1 of 3 (due T+1.000 s).")
     assert shown["rows"] == [["+0.80", "no-cache", "1", "2", "50.00\N{NO-BREAK SPACE}%"]]
 
 
