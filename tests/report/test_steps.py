@@ -46,6 +46,7 @@ POSTGRES = [
     patroni(10.4, "pg-1", "primary", "crashed", "state"),
     proxy(11.8, "down", "pg-1"),
     patroni(12, "pg-2", "primary"),
+    proxy(12.5, "up", "app-1", "app"),
     proxy(13, "up", "pg-2"),
     patroni(20, "pg-1", "replica"),
 ]
