@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
+from blackstart.model.stack import Stack
 from blackstart.observe import SentinelSource
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.waiting import wait_until
@@ -26,13 +26,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def cache(platform: DockerPlatform) -> Iterator[RunningStack]:
     """The sample's Redis instances and Sentinels, without the rest of it."""
-    part = replace(
-        stack,
+    part = Stack(
         name="cache",
+        sidecar=stack.sidecar,
         instances=tuple(i for i in stack.instances if i.service in ("redis", "sentinel")),
         roles={"redis": stack.roles["redis"]},
         steady=(Named("the Sentinels agree", conditions.redis),),
-        reset=None,
     )
     tags = ensure_images(part.images(), progress=print)
     run_id = f"test-{secrets.token_hex(4)}"
