@@ -27,7 +27,25 @@ from blackstart.faults.edge_latency import edge_latency  # noqa: E402
 from blackstart.faults.edge_timeout import edge_timeout  # noqa: E402
 from blackstart.faults.freeze import freeze  # noqa: E402
 from blackstart.faults.kill import kill  # noqa: E402
+from blackstart.faults.llm_content_filter import llm_content_filter  # noqa: E402
+from blackstart.faults.llm_context_length import llm_context_length  # noqa: E402
+from blackstart.faults.llm_cut import llm_cut  # noqa: E402
+from blackstart.faults.llm_duplicate_chunk import llm_duplicate_chunk  # noqa: E402
+from blackstart.faults.llm_embeddings_dimension import llm_embeddings_dimension  # noqa: E402
+from blackstart.faults.llm_embeddings_space import llm_embeddings_space  # noqa: E402
+from blackstart.faults.llm_empty import llm_empty  # noqa: E402
 from blackstart.faults.llm_error import llm_error  # noqa: E402
+from blackstart.faults.llm_hang import llm_hang  # noqa: E402
+from blackstart.faults.llm_malformed_json import llm_malformed_json  # noqa: E402
+from blackstart.faults.llm_malformed_sse import llm_malformed_sse  # noqa: E402
+from blackstart.faults.llm_malformed_tool_call import llm_malformed_tool_call  # noqa: E402
+from blackstart.faults.llm_quota import llm_quota  # noqa: E402
+from blackstart.faults.llm_rate_limit import llm_rate_limit  # noqa: E402
+from blackstart.faults.llm_refusal import llm_refusal  # noqa: E402
+from blackstart.faults.llm_slow_first_token import llm_slow_first_token  # noqa: E402
+from blackstart.faults.llm_slow_tokens import llm_slow_tokens  # noqa: E402
+from blackstart.faults.llm_unfinished import llm_unfinished  # noqa: E402
+from blackstart.faults.llm_wrong_model import llm_wrong_model  # noqa: E402
 from blackstart.faults.switchover import switchover  # noqa: E402
 
 __all__ = [
@@ -47,7 +65,25 @@ __all__ = [
     "fault_type",
     "freeze",
     "kill",
+    "llm_content_filter",
+    "llm_context_length",
+    "llm_cut",
+    "llm_duplicate_chunk",
+    "llm_embeddings_dimension",
+    "llm_embeddings_space",
+    "llm_empty",
     "llm_error",
+    "llm_hang",
+    "llm_malformed_json",
+    "llm_malformed_sse",
+    "llm_malformed_tool_call",
+    "llm_quota",
+    "llm_rate_limit",
+    "llm_refusal",
+    "llm_slow_first_token",
+    "llm_slow_tokens",
+    "llm_unfinished",
+    "llm_wrong_model",
     "register",
     "switchover",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from blackstart.faults.base import Fault
 from blackstart.model.errors import ConfigError
@@ -31,7 +31,8 @@ def constructor(make: Callable[P, F]) -> Callable[P, F]:
     """Function decorator: a wrong parameter is answered with ConfigError that names the valid ones."""
     own = inspect.signature(make).parameters.values()
     known = [p.name for p in own if p.kind is not p.VAR_KEYWORD]
-    known += [f.name for f in fields(Fault)]  # what all faults take, as **options
+    # What all faults of its family take, as **options.
+    known += [f.name for f in fields(get_type_hints(make)["return"]) if f.kw_only]
 
     @wraps(make)
     def checked(*args: P.args, **kwargs: P.kwargs) -> F:

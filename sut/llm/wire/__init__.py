@@ -1,0 +1,7 @@
+"""The wire faults. Every module of this package is imported: a new fault registers itself."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
