@@ -36,15 +36,21 @@ def test_answers_are_the_same_whole_and_streamed_and_counted() -> None:
         assert "".join(pieces) == whole.text
         assert len(pieces) > 3
         assert whole.model == "model-1"
-        counts = await (await client.get("/admin/requests")).json()
-        assert counts == {
+        told = await (await client.get("/admin/requests")).json()
+        assert [(e["path"], e["model"], e["stream"], e["asked"], e["fault"]) for e in told.pop("log")] == [
+            ("/v1/chat/completions", "sample", False, "hi there", None),
+            ("/v1/chat/completions", "sample", True, "hi there", None),
+        ]
+        assert told == {
             "node": "llm-1",
             "total": 2,
             "chat": 1,
             "chat_stream": 1,
             "embeddings": 0,
             "models": 0,
-            "scripted": [],
+            "forgotten": 0,
+            "struck": 0,
+            "by_rule": {},
         }
         await client.post("/admin/reset")
         assert (await (await client.get("/admin/requests")).json())["total"] == 0
@@ -74,6 +80,7 @@ def test_a_malformed_request_is_answered_as_openai_would() -> None:
     async def use(url: str, client: Any) -> None:
         for path, body in (
             ("/v1/chat/completions", {"messages": []}),
+            ("/v1/chat/completions", {"messages": ["hi"]}),
             ("/v1/chat/completions", []),
             ("/v1/embeddings", {"input": 3}),
             ("/v1/embeddings", {"input": "x", "dimensions": 100000}),

@@ -133,8 +133,8 @@ def make(name: str, params: dict[str, Any]) -> WireFault[Any]:
 
 def require(what: str, value: Any, kind: type | tuple[type, ...], low: float, high: float) -> None:
     """ValueError unless `value` is a number of that kind from `low` to `high`."""
-    fits = isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
-    if not fits:
+    number = isinstance(value, kind) and not isinstance(value, bool)
+    if not number or not low <= value <= high:
         raise ValueError(f"{what} must be a number from {low} to {high}, not {value!r}")
 
 
