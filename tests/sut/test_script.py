@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +64,11 @@ def test_the_draws_of_neighbours_are_independent() -> None:
     parsed = Rule.parse(rule(probability=0.5, seed=5))
     both = sum(parsed.due(n) and parsed.due(n + 1) for n in range(1, 16_000, 2))
     assert abs(both / 8000 - 0.25) < 0.04
+
+
+def test_another_seed_draws_other_calls() -> None:
+    drawn = {tuple(map(Rule.parse(rule(probability=0.5, seed=s)).due, range(1, 65))) for s in range(10)}
+    assert len(drawn) == 10
 
 
 def test_probabilities_zero_and_one_are_exact() -> None:
@@ -128,3 +137,13 @@ def test_every_fault_works_with_its_defaults_and_strikes_something(name: str) ->
     asked = [Call(endpoint, streamed=s) for endpoint in parsed.fault.endpoints for s in parsed.fault.shapes]
     assert any(map(parsed.matches, asked))
     assert Rule.parse({k: v for k, v in parsed.to_dict().items() if k not in ("matched", "struck")}) == parsed
+
+
+def test_the_documented_script_is_one_and_every_fault_is_documented_with_its_parameters() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "llm-faults.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert Script.parse(json.loads(example)).rules[0].probability == 0.3
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|$", page, re.MULTILINE)
+    told = {name: set(re.findall(r"`(\w+)`", params)) for names, params in rows for name in names.split("`")}
+    for name, cls in REGISTRY.items():
+        assert told[name] == {f.name for f in fields(cls)}, name
