@@ -1,23 +1,22 @@
 """What the faults of a scripted model provider share; `docs/llm-faults.md` says how a provider is told.
 
-Each puts a script of one rule at each provider, under a token of its own, so that several are in force at a
+Each puts a script of one rule at each provider, under the injection's id, so that several are in force at a
 time and each is undone alone. The script ends by itself soon after `max_duration`.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar
 
 import requests
 
 from blackstart.faults._llm_probe import ENDPOINTS, Probe, Seen
-from blackstart.faults.base import Fault, Platform, Site, Undo
-from blackstart.model.durations import Duration, seconds
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
+from blackstart.model.durations import seconds
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -31,7 +30,7 @@ _TIMEOUT_S = 2.0
 _CALLS = re.compile(r"(\d+)(?:(-)(\d+)?)?(?:/(\d+))?")
 
 
-class Which(TypedDict, total=False):
+class Which(Options, total=False):
     """The parameters that all LLM faults have: which calls they strike.
 
     `model` is the name that the caller gives, `*` and `?` match; `endpoint` is chat, embeddings or models.
@@ -45,7 +44,6 @@ class Which(TypedDict, total=False):
     calls: str | None
     probability: float
     seed: int
-    max_duration: Duration
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class LlmFault(Fault):
     """A rule for the model calls to `target`; see `Which`. `wire` is the provider's name for the fault."""
 
     wire: ClassVar[str]
+    expires_in_place: ClassVar[bool] = True
     #: The endpoints that it can strike, and whether the call that shows its bite is streamed where it can be.
     endpoints: ClassVar[tuple[str, ...]] = ENDPOINTS
     stream: ClassVar[bool] = True
@@ -121,7 +120,6 @@ class LlmFault(Fault):
 
     def plan(self, site: Site) -> Undo:
         """InjectionError if a provider takes no scripts or does not know the fault."""
-        token = secrets.token_hex(8)
         providers = [
             {
                 "instance": i.name,
@@ -140,20 +138,21 @@ class LlmFault(Fault):
                 raise InjectionError(
                     f"{provider['instance']} has no fault {self.wire!r}; it has: {', '.join(known)}"
                 )
+        token = fresh_id()
         manual = "; ".join(f"curl -X DELETE {p['url']}{PATH}/{token}" for p in providers)
         targets = tuple(site.container(str(p["instance"])) for p in providers)
-        data = {"token": token, "probe": asdict(self.probe()), "providers": providers}
-        return Undo(self.kind, site.run_id, targets, data, manual)
+        data = {"probe": asdict(self.probe()), "providers": providers}
+        return Undo(self.kind, site.run_id, targets, data, manual, id=token)
 
     def inject(self, site: Site, undo: Undo) -> None:
         """See Fault.inject."""
         script = {"rules": [self.rule()], "expires_s": seconds(self.max_duration) + SPARE_S}
         for provider in undo.data["providers"]:
-            _admin("PUT", provider["url"], undo.data["token"], script)
+            _admin("PUT", provider["url"], undo.id, script)
 
     def bite(self, site: Site, undo: Undo) -> str:
         """A call of ours that meets the rule is answered with the fault, one that does not as usual."""
-        token, probe = undo.data["token"], self.probe()
+        token, probe = undo.id, self.probe()
         shown = []
         for provider in undo.data["providers"]:
             usual = probe.ask(provider["url"], f"not-{token}", PATIENCE_S)
@@ -175,7 +174,7 @@ class LlmFault(Fault):
         errors = []
         for provider in undo.data["providers"]:
             try:
-                _admin("DELETE", _url(provider, platform), undo.data["token"])
+                _admin("DELETE", _url(provider, platform), undo.id)
             except PlatformError as error:
                 errors.append(str(error))
         if errors:
@@ -184,7 +183,7 @@ class LlmFault(Fault):
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
         """The script is gone, and the call that showed the bite is answered as it should be."""
-        token, probe = undo.data["token"], Probe(**undo.data["probe"])
+        token, probe = undo.id, Probe(**undo.data["probe"])
         for provider in undo.data["providers"]:
             url = _url(provider, platform)
             if token in _admin("GET", url)["scripts"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blackstart.faults import Fault, edge_down, edge_latency, edge_timeout, freeze, kill
+from blackstart.faults import REGISTRY, Fault, edge_down, edge_latency, edge_timeout, freeze, kill
 
 #: Those that the small stack can suffer, by kind.
 ON_SMALL: dict[str, Fault] = {
@@ -18,6 +18,10 @@ ON_SMALL: dict[str, Fault] = {
 
 #: Those that it cannot, each with the reason, and where it is tried instead.
 ELSEWHERE = {
-    "llm_error": "needs a model provider: tests/faults/test_llm_error.py",
+    **{
+        kind: "needs a model provider: tests/faults/test_llm.py"
+        for kind in REGISTRY
+        if kind.startswith("llm_")
+    },
     "switchover": "needs Patroni, and has nothing to undo: experiments/test_postgres.py",
 }

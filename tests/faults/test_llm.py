@@ -47,7 +47,7 @@ def test_it_bites_is_not_counted_and_is_undone_from_the_record_alone(
         assert fault.bite(provider.site, undo).startswith("llm-1 ")
         (script,) = provider.scripts().values()
         assert script["expires_s"] == 65, "it ends by itself soon after its maximum duration"
-        assert type(fault).undone(undo, provider.site) == f"llm-1 still follows script {undo.data['token']}"
+        assert type(fault).undone(undo, provider.site) == f"llm-1 still follows script {undo.id}"
         told = provider.told()
         assert (told["total"], told["struck"], told["log"]) == (0, 0, [])
         assert script["rules"][0]["matched"] == 0, "our own calls use up none of the app's"

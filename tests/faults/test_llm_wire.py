@@ -391,6 +391,16 @@ def test_embeddings_of_another_kind(client: Client, packing: Any) -> None:
     assert len(usual) in (64, 344), "as floats, or as the base64 of 256 bytes"
 
 
+def test_a_fault_that_nobody_undoes_ends_in_place(client: Client) -> None:
+    fault, site = llm_quota("llm-1", max_duration="500ms"), client.provider.site
+    undo = fault.plan(site)
+    began = time.monotonic()
+    fault.inject(site, undo)
+    assert fault.bite(site, undo)
+    wait_until("the provider to end it", lambda: type(fault).undone(undo, site.platform), limit="10s")
+    assert time.monotonic() - began >= 5.4, "5 s after its maximum duration"
+
+
 def failing(client: Client, number: int, **more: Any) -> list[int]:
     """Which of so many chats in turn fail, counted from 1."""
     failed = []
