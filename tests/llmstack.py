@@ -16,6 +16,7 @@ stack = Stack(
             env={"NODE_NAME": "llm-1", "MODEL_NAME": "sample-llm-1", "SEED": "1"},
             publish=("http",),
             ready=HttpReady("http", "/health/live"),
+            plays=("llm",),
         ),
     ),
 )

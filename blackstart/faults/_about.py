@@ -116,8 +116,9 @@ def _called(kind: str, make: Callable[..., Fault], example: str) -> Fault:
 
 
 def _ordered(cls: type[Fault]) -> list[Field[Any]]:
-    """The target first, what all faults have last."""
-    return sorted(fields(cls), key=lambda f: f.kw_only is True)
+    """The target first, what all faults of its family have behind its own, what all faults have last."""
+    common = {f.name for f in fields(Fault)}
+    return sorted(fields(cls), key=lambda f: (f.kw_only is True, f.name in common))
 
 
 def _parameter(cls: type[Fault], make: Callable[..., Fault], field: Field[Any]) -> Parameter:

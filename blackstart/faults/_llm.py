@@ -33,9 +33,10 @@ _CALLS = re.compile(r"(\d+)(?:(-)(\d+)?)?(?:/(\d+))?")
 class Which(Options, total=False):
     """The parameters that all LLM faults have: which calls they strike.
 
-    `model` is the name that the caller gives, `*` and `?` match; `endpoint` is chat, embeddings or models.
-    `calls` counts the matching calls from 1: `"3"`, `"2-4"`, `"5-"`, `"1-/3"` for every third from the first.
-    Of these, so many are struck as `probability` says, by the hash of `seed` and the call's number.
+    The provider is told at the port that it publishes as `port`. `model` is the name that the caller gives,
+    in which `*` and `?` match. `endpoint` is chat, embeddings or models. `calls` says which of the matching
+    calls, counted from 1: `"3"`, `"2-4"`, `"5-"`, or `"1-/3"` for every third from the first. Of these, so
+    many are struck as `probability` says, by the hash of `seed` and the call's number.
     """
 
     port: str
@@ -48,9 +49,11 @@ class Which(Options, total=False):
 
 @dataclass(frozen=True)
 class LlmFault(Fault):
-    """A rule for the model calls to `target`; see `Which`. `wire` is the provider's name for the fault."""
+    """Strike model calls to the provider `target`, those that `Which` says."""
 
+    #: The provider's name for the fault.
     wire: ClassVar[str]
+    part: ClassVar[str | None] = "llm"
     expires_in_place: ClassVar[bool] = True
     #: The endpoints that it can strike, and whether the call that shows its bite is streamed where it can be.
     endpoints: ClassVar[tuple[str, ...]] = ENDPOINTS
@@ -113,6 +116,7 @@ class LlmFault(Fault):
         """See Fault.validate."""
         selector = Selector.parse(self.target)
         selector.validate(stack)
+        self.needs_part(selector.candidates(stack), stack)
         for instance in stack.instances:
             if selector.name in (instance.name, instance.service) and self.port not in instance.publish:
                 known = ", ".join(instance.publish) or "none"
@@ -170,7 +174,10 @@ class LlmFault(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """Take the script back at every provider, also where another cannot be reached; then raise."""
+        """Take the script back at every provider.
+
+        Also where another cannot be reached; then it raises PlatformError.
+        """
         errors = []
         for provider in undo.data["providers"]:
             try:

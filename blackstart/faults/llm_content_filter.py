@@ -9,6 +9,7 @@ from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -17,6 +18,7 @@ class LlmContentFilter(LlmFault):
     """Answers stop after `chunks` tokens with finish_reason content_filter."""
 
     kind: ClassVar[str] = "llm_content_filter"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "content_filter"
     endpoints: ClassVar[tuple[str, ...]] = ("chat",)
 

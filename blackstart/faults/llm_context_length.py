@@ -9,6 +9,7 @@ from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -17,6 +18,7 @@ class LlmContextLength(LlmFault):
     """Model calls are answered with 400 context_length_exceeded."""
 
     kind: ClassVar[str] = "llm_context_length"
+    mode: ClassVar[Mode] = Mode.ERRORS
     wire: ClassVar[str] = "context_length"
     endpoints: ClassVar[tuple[str, ...]] = ("chat", "embeddings")
 

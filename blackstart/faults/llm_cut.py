@@ -9,6 +9,7 @@ from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -17,6 +18,7 @@ class LlmCut(LlmFault):
     """A TCP reset after `chunks` events of a stream, or after half of a whole answer."""
 
     kind: ClassVar[str] = "llm_cut"
+    mode: ClassVar[Mode] = Mode.LOSSY
     wire: ClassVar[str] = "cut"
 
     chunks: int = 3

@@ -9,6 +9,7 @@ from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -17,6 +18,7 @@ class LlmDuplicateChunk(LlmFault):
     """The token number `chunk` of a stream, from 1, comes twice; whole answers stay as they are."""
 
     kind: ClassVar[str] = "llm_duplicate_chunk"
+    mode: ClassVar[Mode] = Mode.LOSSY
     wire: ClassVar[str] = "duplicate_chunk"
     endpoints: ClassVar[tuple[str, ...]] = ("chat",)
 

@@ -9,6 +9,7 @@ from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -17,6 +18,7 @@ class LlmEmbeddingsDimension(LlmFault):
     """Embeddings have `dimensions`, whatever was asked for."""
 
     kind: ClassVar[str] = "llm_embeddings_dimension"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "embeddings_dimension"
     endpoints: ClassVar[tuple[str, ...]] = ("embeddings",)
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
+from blackstart.model.modes import Mode
 
 #: The same text in two unrelated spaces is nearer than this with probability below 1e-6 from 64 dimensions.
 APART = 0.6
@@ -21,6 +22,7 @@ class LlmEmbeddingsSpace(LlmFault):
     """Embeddings come from another space of the same dimension, as after a silent change of model."""
 
     kind: ClassVar[str] = "llm_embeddings_space"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "embeddings_space"
     endpoints: ClassVar[tuple[str, ...]] = ("embeddings",)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
+from blackstart.model.modes import Mode
 
 
 @register
@@ -16,6 +17,7 @@ class LlmEmpty(LlmFault):
     """Chats are answered with empty content and finish_reason stop."""
 
     kind: ClassVar[str] = "llm_empty"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "empty"
     endpoints: ClassVar[tuple[str, ...]] = ("chat",)
 

@@ -10,6 +10,7 @@ from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 #: The longest delay in seconds: what shows the bite waits for it.
 MOST_S = 60.0
@@ -21,6 +22,7 @@ class LlmError(LlmFault):
     """Model calls are answered with `status`, `delay` after they came."""
 
     kind: ClassVar[str] = "llm_error"
+    mode: ClassVar[Mode] = Mode.ERRORS
     wire: ClassVar[str] = "error"
 
     status: int = 503

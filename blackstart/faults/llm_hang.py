@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
+from blackstart.model.modes import Mode
 
 
 @register
@@ -16,6 +17,7 @@ class LlmHang(LlmFault):
     """Model calls are never answered; with `headers`, nothing follows the head. The undo resets them."""
 
     kind: ClassVar[str] = "llm_hang"
+    mode: ClassVar[Mode] = Mode.FROZEN
     wire: ClassVar[str] = "hang"
 
     headers: bool = False

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
+from blackstart.model.modes import Mode
 
 
 @register
@@ -16,6 +17,7 @@ class LlmMalformedJson(LlmFault):
     """The body ends in the middle of its JSON; in a stream one event does."""
 
     kind: ClassVar[str] = "llm_malformed_json"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "malformed_json"
 
     def params(self) -> dict[str, Any]:

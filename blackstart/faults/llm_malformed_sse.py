@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
+from blackstart.model.modes import Mode
 
 
 @register
@@ -16,6 +17,7 @@ class LlmMalformedSse(LlmFault):
     """The blank lines between the events of a stream are lost; whole answers stay as they are."""
 
     kind: ClassVar[str] = "llm_malformed_sse"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "malformed_sse"
     endpoints: ClassVar[tuple[str, ...]] = ("chat",)
 

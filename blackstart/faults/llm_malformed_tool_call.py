@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
+from blackstart.model.modes import Mode
 
 
 @register
@@ -18,6 +19,7 @@ class LlmMalformedToolCall(LlmFault):
     """Chats are answered with a call of the first tool offered, its arguments cut off in mid-JSON."""
 
     kind: ClassVar[str] = "llm_malformed_tool_call"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "malformed_tool_call"
     endpoints: ClassVar[tuple[str, ...]] = ("chat",)
     stream: ClassVar[bool] = False

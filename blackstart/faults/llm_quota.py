@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
+from blackstart.model.modes import Mode
 
 
 @register
@@ -16,6 +17,7 @@ class LlmQuota(LlmFault):
     """Model calls are answered with 429 insufficient_quota, without Retry-After."""
 
     kind: ClassVar[str] = "llm_quota"
+    mode: ClassVar[Mode] = Mode.STARVED
     wire: ClassVar[str] = "quota"
 
     def params(self) -> dict[str, Any]:

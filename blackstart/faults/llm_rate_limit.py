@@ -10,6 +10,7 @@ from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 #: The longest Retry-After, a day.
 MOST_S = 86_400
@@ -18,9 +19,10 @@ MOST_S = 86_400
 @register
 @dataclass(frozen=True)
 class LlmRateLimit(LlmFault):
-    """Model calls are answered with 429 and Retry-After, as seconds or as a `date`."""
+    """Model calls are answered with 429 and Retry-After `retry_after`, in seconds or as an HTTP `date`."""
 
     kind: ClassVar[str] = "llm_rate_limit"
+    mode: ClassVar[Mode] = Mode.ERRORS
     wire: ClassVar[str] = "rate_limit"
 
     retry_after: Duration = "5s"

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
+from blackstart.model.modes import Mode
 
 
 @register
@@ -16,6 +17,7 @@ class LlmRefusal(LlmFault):
     """Chats are answered with `refusal` in place of content, which is null."""
 
     kind: ClassVar[str] = "llm_refusal"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "refusal"
     endpoints: ClassVar[tuple[str, ...]] = ("chat",)
 

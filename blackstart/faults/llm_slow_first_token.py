@@ -10,6 +10,7 @@ from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -18,6 +19,7 @@ class LlmSlowFirstToken(LlmFault):
     """The first byte of an answer comes `delay` late, the head too unless `headers`."""
 
     kind: ClassVar[str] = "llm_slow_first_token"
+    mode: ClassVar[Mode] = Mode.SLOW
     wire: ClassVar[str] = "slow_first_token"
 
     delay: Duration = "5s"

@@ -10,6 +10,7 @@ from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -18,6 +19,7 @@ class LlmSlowTokens(LlmFault):
     """`gap` passes before each token but the first; a whole answer comes late by their sum."""
 
     kind: ClassVar[str] = "llm_slow_tokens"
+    mode: ClassVar[Mode] = Mode.SLOW
     wire: ClassVar[str] = "slow_tokens"
     endpoints: ClassVar[tuple[str, ...]] = ("chat",)
 

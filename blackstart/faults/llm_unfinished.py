@@ -9,6 +9,7 @@ from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -17,6 +18,7 @@ class LlmUnfinished(LlmFault):
     """After `chunks` tokens the answer ends in good order: no finish_reason, no [DONE]."""
 
     kind: ClassVar[str] = "llm_unfinished"
+    mode: ClassVar[Mode] = Mode.LOSSY
     wire: ClassVar[str] = "unfinished"
     endpoints: ClassVar[tuple[str, ...]] = ("chat",)
 

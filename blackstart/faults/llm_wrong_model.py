@@ -9,6 +9,7 @@ from blackstart.faults._llm import LlmFault, Which
 from blackstart.faults._llm_probe import Seen
 from blackstart.faults._registry import constructor, register
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -17,6 +18,7 @@ class LlmWrongModel(LlmFault):
     """Answers say that the model `echo` gave them."""
 
     kind: ClassVar[str] = "llm_wrong_model"
+    mode: ClassVar[Mode] = Mode.WRONG
     wire: ClassVar[str] = "wrong_model"
     endpoints: ClassVar[tuple[str, ...]] = ("chat", "embeddings")
 
