@@ -29,16 +29,16 @@ def check_header(item: dict[str, Any]) -> None:
 class _Entries(dict[Name, int]):
     """The entries under one key, by id; a new id gets the next number of the history."""
 
-    __slots__ = ("_history", "key")
+    __slots__ = ("_ids", "_keys", "key")
 
     def __init__(self, history: History, key: int) -> None:
         super().__init__()
-        self._history, self.key = history, key
+        self._ids, self._keys, self.key = history.entry_id, history.entry_key, key
 
     def __missing__(self, id_: Name) -> int:
-        number = self[id_] = len(self._history.entry_id)
-        self._history.entry_id.append(id_)
-        self._history.entry_key.append(self.key)
+        number = self[id_] = len(self._ids)
+        self._ids.append(id_)
+        self._keys.append(self.key)
         return number
 
 
@@ -137,9 +137,9 @@ def history_parser() -> tuple[Callable[[dict[str, Any], int], None], Callable[[]
             op, invoked_f, invoked_key, invoked_id, write = opened
             if f != invoked_f:
                 raise Malformed(f"process {process} invoked {invoked_f!r} but completes {f!r}")
-            if key is not invoked_key:
+            if key != invoked_key or type(key) is not type(invoked_key):
                 _same("key", invoked_key, key)
-            if id_ is not invoked_id:
+            if id_ != invoked_id or type(id_) is not type(invoked_id):
                 _same("id", invoked_id, id_)
             ids = None
             if outcome == OK:

@@ -92,17 +92,23 @@ def split_brain(ledger: Ledger) -> Found:
     done = history.completed_line
     columns = zip(history.write_op, history.write_node, strict=True)
     named = [(done[op], attempt) for attempt, (op, node) in enumerate(columns) if node != NEVER]
-    for _, attempt in sorted(named):
-        op, node = history.write_op[attempt], history.nodes[history.write_node[attempt]]
-        lines, terms = newest.setdefault(node.system, ([], []))
-        before = bisect_left(lines, history.invoked_line[op])
-        if before and node.term < terms[before - 1]:
+    nodes, write_node, write_op, invoked = (
+        history.nodes,
+        history.write_node,
+        history.write_op,
+        history.invoked_line,
+    )
+    for line, attempt in sorted(named):
+        id_, term, system = nodes[write_node[attempt]]
+        lines, terms = newest.setdefault(system, ([], []))
+        before = bisect_left(lines, invoked[write_op[attempt]])
+        if before and term < terms[before - 1]:
             split.add(attempt)
-        if owner.setdefault((node.system, node.term), node.id) != node.id:
+        if owner.setdefault((system, term), id_) != id_:
             split.add(attempt)
-        if not terms or node.term > terms[-1]:
-            lines.append(done[op])
-            terms.append(node.term)
+        if not terms or term > terms[-1]:
+            lines.append(line)
+            terms.append(term)
     numbers = sorted({writes.number[history.write_entry[attempt]] for attempt in split})
     return (writes.entry[number] for number in numbers)
 

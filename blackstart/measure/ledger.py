@@ -27,22 +27,24 @@ class Writes:
         self.entry, self.first_line = _column(), _column()
         self.ack_line, self.ack_op, self.fail_line = _column(), _column(), _column()
         number, ack_line, ack_op, fail_line = self.number, self.ack_line, self.ack_op, self.fail_line
+        # A million times over, so names of this function rather than attributes.
+        status, invoked_line, completed_line = history.status, history.invoked_line, history.completed_line
+        add_entry, add_first = self.entry.append, self.first_line.append
         for op, entry in zip(history.write_op, history.write_entry, strict=True):
-            write = number[entry]
-            if write == NEVER:
-                write = number[entry] = len(ack_op)
-                self.entry.append(entry)
-                self.first_line.append(history.invoked_line[op])
-                ack_line.append(NEVER)
-                ack_op.append(NEVER)
-                fail_line.append(0)
-            status, line = history.status[op], history.completed_line[op]
-            if status == OK:
+            outcome, line, write = status[op], completed_line[op], number[entry]
+            if write == NEVER:  # the first attempt
+                number[entry] = len(ack_op)
+                add_entry(entry)
+                add_first(invoked_line[op])
+                ack_line.append(line if outcome == OK else NEVER)
+                ack_op.append(op if outcome == OK else NEVER)
+                fail_line.append(line if outcome == FAIL else 0 if outcome == OK else _NO_LINE)
+            elif outcome == OK:
                 if ack_op[write] == NEVER:
                     ack_op[write], ack_line[write] = op, line
                 elif line < ack_line[write]:
                     ack_line[write] = line
-            elif status == FAIL:
+            elif outcome == FAIL:
                 fail_line[write] = max(fail_line[write], line)
             else:  # it cannot have failed for certain, whatever its other attempts did
                 fail_line[write] = _NO_LINE
@@ -81,6 +83,7 @@ class Ledger:
         for key, read in self.closing.items():
             read_line[key] = history.invoked_line[read.op]
         columns = zip(writes.entry, writes.first_line, writes.ack_line, writes.fail_line, strict=True)
+        key, add_state, add_covered = history.entry_key, self.state.append, self.covered.append
         for entry, first_line, ack_line, fail_line in columns:
             if ack_line != NEVER:
                 state, settled = OK, ack_line
@@ -88,5 +91,5 @@ class Ledger:
                 state, settled = FAIL, fail_line
             else:
                 state, settled = INFO, first_line
-            self.state.append(state)
-            self.covered.append(settled < read_line[history.entry_key[entry]])
+            add_state(state)
+            add_covered(settled < read_line[key[entry]])
