@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from blackstart.load import templates
+from blackstart.load.alarm import alarm
 from blackstart.load.http import HttpExecutor
 from blackstart.load.keys import KeyPool
 from blackstart.load.meter import Meter
@@ -100,7 +101,7 @@ class Runner:
         self._lanes = [Lane(each, self._pools.get(each.key_from or each.f)) for each in plan.operations]
         self._schedule: list[tuple[int, int]] = []
         self._waiting: dict[str, list[int]] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = alarm(self._loop, self._tick, recorder.now)
         self._tasks: set[asyncio.Task[None]] = set()
         self._seq = 0
         self.failed: asyncio.Future[None] = self._loop.create_future()
@@ -127,8 +128,7 @@ class Runner:
         """Issue nothing more."""
         self._schedule.clear()
         self._waiting.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
 
     async def drain(self) -> None:
         """Wait until all in flight have ended, at most the longest deadline (and a grace)."""
@@ -137,7 +137,8 @@ class Runner:
             await asyncio.wait(self._tasks, timeout=longest + _GRACE)
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of the timer and all connections."""
+        self._alarm.close()
         for lane in self._lanes:
             await lane.executor.close()
 
@@ -150,12 +151,8 @@ class Runner:
         heapq.heappush(self._schedule, (lane.due, number))
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         if self._schedule:
-            wait_ns = self._schedule[0][0] - self._recorder.now()
-            # uvloop's timers count whole ms and round: up, or it would spin on a due time not yet reached
-            self._timer = self._loop.call_later(max(1, -(-wait_ns // 1_000_000)) / 1000, self._tick)
+            self._alarm.set(self._schedule[0][0])
 
     def _tick(self) -> None:
         try:

@@ -83,7 +83,7 @@ class Ledger:
         for key, read in self.closing.items():
             read_line[key] = history.invoked_line[read.op]
         columns = zip(writes.entry, writes.first_line, writes.ack_line, writes.fail_line, strict=True)
-        key, add_state, add_covered = history.entry_key, self.state.append, self.covered.append
+        key_of, add_state, add_covered = history.entry_key, self.state.append, self.covered.append
         for entry, first_line, ack_line, fail_line in columns:
             if ack_line != NEVER:
                 state, settled = OK, ack_line
@@ -92,4 +92,4 @@ class Ledger:
             else:
                 state, settled = INFO, first_line
             add_state(state)
-            add_covered(settled < read_line[key[entry]])
+            add_covered(settled < read_line[key_of[entry]])
