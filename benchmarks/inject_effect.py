@@ -2,8 +2,8 @@
 
     python -m benchmarks.inject_effect [--times 20] [--only edge_down kill]
 
-On the small stack, a client in the pod of web-1 makes a new connection to the store every 3 ms, sends a PING
-and gives up after 50 ms. Felt is the first of three PINGs in a row, as they were begun, that went wrong: at
+On the small stack, a client in the pod of web-1 makes a new connection to the store every 4 ms, sends a PING
+and gives up after 100 ms. Felt is the first of three PINGs in a row, as they were begun, that went wrong: at
 the moment of its error, or of its begin where no answer came. Undone is the first answer of three in a row.
 
 strike   from the `begin` in the events, from which RTO counts, to felt
@@ -32,10 +32,10 @@ from benchmarks.stats import goal, load_average, spread
 from blackstart.faults import Fault, edge_down, edge_latency, freeze, kill
 from blackstart.injection.injector import Injection, Injector
 from blackstart.injection.journal import Journal
-from blackstart.platforms.waiting import wait_for, wait_until
+from blackstart.platforms.waiting import GiveUp, wait_for, wait_until
 from blackstart.stack.running import RunningStack
 
-EVERY_MS, LIMIT_MS = 3, 50
+EVERY_MS, LIMIT_MS = 4, 100
 IN_A_ROW = 3
 LIMIT_NS = LIMIT_MS * 1_000_000
 
@@ -137,8 +137,10 @@ class Watch:
 
         def well() -> str | None:
             recent = self._looks[-500 // EVERY_MS :]
-            wrong = [look for look in recent if not look.ok]
-            return f"{len(wrong)} of {len(recent)} wrong" if wrong or not recent else None
+            if not self._thread.is_alive():
+                raise GiveUp(f"the client inside ended with status {self._process.wait(10)}")
+            wrong = [look.outcome for look in recent if not look.ok]
+            return f"{len(wrong)} of {len(recent)} wrong: {wrong[-5:]}" if wrong or not recent else None
 
         wait_until("half a second without trouble", well, limit="60s", every=0.05)
 

@@ -61,9 +61,7 @@ class ToxicFault(EdgeFault):
     @classmethod
     def restore(cls, proxy: EdgeProxy, undo: Undo) -> None:
         """See EdgeFault.restore."""
-        for name in undo.data["toxics"].values():
-            if name in proxy.toxics():
-                proxy.destroy_toxic(name)
+        proxy.destroy_toxics(undo.data["toxics"].values())
 
     @classmethod
     def wrong(cls, proxy: EdgeProxy, undo: Undo) -> str | None:

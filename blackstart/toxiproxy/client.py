@@ -28,14 +28,15 @@ class Api:
 
     def __init__(self, base_url: str, timeout: float = TIMEOUT_S) -> None:
         self.base_url, self.timeout = base_url.rstrip("/"), timeout
+        # One connection for all requests: a fault on an edge is some five of them.
+        self._session = requests.Session()
+        self._session.trust_env = False  # an HTTP proxy of the user's must not get requests to 127.0.0.1
 
     def call(self, method: str, path: str, json: Any = None) -> Any:
         """The decoded answer, None where it has no body. Raises ToxiproxyError."""
         what = f"{method} {self.base_url}{path}"
         try:
-            with requests.Session() as session:
-                session.trust_env = False  # an HTTP proxy of the user's must not get requests to 127.0.0.1
-                answer = session.request(method, self.base_url + path, json=json, timeout=self.timeout)
+            answer = self._session.request(method, self.base_url + path, json=json, timeout=self.timeout)
         except requests.Timeout:
             raise ToxiproxyError(f"{what}: no answer within {self.timeout:g} s") from None
         except requests.RequestException as error:
@@ -119,18 +120,26 @@ class EdgeProxy(Proxy):  # type: ignore[misc]
 
     def destroy_toxic(self, toxic_name: str) -> bool:
         """Remove a toxic and see that it is gone; False if there was none."""
-        removed = True
+        return self.destroy_toxics([toxic_name]) == [toxic_name]
+
+    def destroy_toxics(self, names: Iterable[str]) -> list[str]:
+        """Remove toxics, then see that all are gone; returns those that were there."""
+        wanted = list(names)
+        removed = [name for name in wanted if self._remove_toxic(name)]
+        if left := sorted(set(wanted) & set(self.toxics())):
+            raise ToxiproxyError(
+                f"proxy {self.name} of {self._api.base_url}: toxic {', '.join(left)} is still there"
+            )
+        return removed
+
+    def _remove_toxic(self, name: str) -> bool:
         try:
-            self._api.call("DELETE", f"{self._path}/toxics/{quote(toxic_name, safe='')}")
+            self._api.call("DELETE", f"{self._path}/toxics/{quote(name, safe='')}")
         except _Refused as error:
             if error.status != 404:
                 raise
-            removed = False
-        if toxic_name in self.toxics():
-            raise ToxiproxyError(
-                f"proxy {self.name} of {self._api.base_url}: toxic {toxic_name} is still there"
-            )
-        return removed
+            return False
+        return True
 
     def destroy(self) -> bool:
         """Delete the proxy."""
