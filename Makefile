@@ -8,6 +8,7 @@ PYTEST := $(BIN)/pytest
 DRILL ?= experiments
 MARK ?= chaos and headline
 ARGS ?=
+BENCHMARKS ?= measure idle_edge inject_effect rto_precision load_client startup
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -45,8 +46,8 @@ proof: ## the drills with their controls and placebos, no set-up
 crash-matrix: setup ## kill -9 at every step of every kind of fault, with and without a watchdog
 	BLACKSTART_CRASH_MATRIX=1 $(PYTEST) tests/injection/test_crash_matrix.py -v $(ARGS)
 
-bench: setup ## measured claims, each against a named peer
-	@for name in load_client measure rto_precision; do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
+bench: setup ## measured claims, each against a named peer (about 15 minutes; BENCHMARKS=<name> for one)
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
 
 up: setup ## start the sample stack and leave it
 	$(BIN)/blackstart up

@@ -23,7 +23,6 @@ import asyncio
 import multiprocessing
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -200,7 +199,7 @@ def theirs(url: str, length: float, core: int, mix: Mix, binary: str, record: bo
         script.write_text(
             SCRIPT % {"seconds": SETTLE_S + length + 3, "writes": mix.writes, "reads": mix.reads, "url": url}
         )
-        argv = [*_real_time(), "taskset", "-c", str(core), binary, "run", "--quiet", "--no-usage-report"]
+        argv = [*peers.real_time(), "taskset", "-c", str(core), binary, "run", "--quiet", "--no-usage-report"]
         argv += ["--out", f"json={out}", str(script)] if record else [str(script)]
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
@@ -221,17 +220,6 @@ def theirs(url: str, length: float, core: int, mix: Mix, binary: str, record: bo
 def _lags(begun: dict[str, list[float]], mix: Mix) -> list[float]:
     rates = {"chat": mix.writes, "read": mix.reads}
     return sorted(1000 * lag for f, starts in begun.items() for lag in start_lags(starts, rates[f]))
-
-
-def _real_time() -> list[str]:
-    """The command that gives a process the priority that ours takes; empty where that is not allowed."""
-    chrt = ["chrt", "--rr", "1"]
-    if (
-        shutil.which(chrt[0])
-        and not subprocess.run([*chrt, "true"], capture_output=True, check=False).returncode
-    ):
-        return chrt
-    return []
 
 
 def compare(url: str, rate: int, options: argparse.Namespace, cores: list[int]) -> None:

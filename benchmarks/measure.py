@@ -1,9 +1,11 @@
 """Time and memory of `blackstart measure` and `blackstart check` on a million lines.
 
-Budget of both (DESIGN section 6): 10 s and 1 GiB. Each command runs in a process of its own; a third one only
-parses every line with json of the standard library, which is what a reader without any judgement costs.
+    python -m benchmarks.measure [--lines 1000000] [--rounds 3]
 
-    python -m benchmarks.measure [--lines 1000000]
+Budget of both: 10 s and 1 GiB. Each command runs in a process of its own, in turn; a third one only parses
+every line with json of the standard library, which is what a reader without any judgement costs. The history
+is ten minutes of SQL writes, chats and session reads with an outage. Time is that of the fastest round, by
+the clock and in CPU seconds: where they differ, the machine was busy with something else.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
+from benchmarks.stats import goal, load_average
 
 SECONDS, MEBIBYTES = 10.0, 1024.0
 RUN_S = 600  # the load is spread over ten minutes
@@ -70,8 +74,8 @@ def _lines(lines: int) -> Iterator[dict[str, Any]]:
         index += 2
 
 
-def _measured(command: Callable[[], object]) -> tuple[float, float]:
-    """Run `command` in a child; wall seconds and peak resident MiB."""
+def _measured(command: Callable[[], object]) -> tuple[float, float, float]:
+    """Run `command` in a child; seconds, CPU seconds and peak resident MiB."""
     began = time.perf_counter()
     child = os.fork()
     if child == 0:
@@ -80,7 +84,7 @@ def _measured(command: Callable[[], object]) -> tuple[float, float]:
     _, status, usage = os.wait4(child, 0)
     if status:
         raise SystemExit(f"the measured process ended with status {status}")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def _stdlib(path: Path) -> None:
@@ -92,29 +96,37 @@ def _stdlib(path: Path) -> None:
 
 
 def main() -> int:
-    """Print a table; exit 1 if a command is over its budget."""
+    """Print a table and the goals."""
+    # Loaded here, so that the children share it and a round measures the work alone.
     from blackstart.measure.check import check
     from blackstart.measure.run import measure
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--lines", type=int, default=1_000_000)
-    lines = parser.parse_args().lines
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--lines", type=int, default=1_000_000, help="of the history (default 1000000)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each (default 3)")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        generate(folder, lines)
+        generate(folder, options.lines)
         path = folder / "history.jsonl"
-        print(f"{lines} lines, {path.stat().st_size / 2**20:.0f} MiB; budget {SECONDS} s, {MEBIBYTES} MiB")
         commands: dict[str, Callable[[], object]] = {
             "blackstart measure": lambda: measure(folder),
             "blackstart check": lambda: check(path),
             "json.loads alone": lambda: _stdlib(path),
         }
-        over = False
-        for title, command in commands.items():
-            seconds, mebibytes = _measured(command)
-            print(f"{title:20} {seconds:6.2f} s  {mebibytes:6.0f} MiB")
-            over |= title.startswith("blackstart") and (seconds > SECONDS or mebibytes > MEBIBYTES)
-    return int(over)
+        print(f"{load_average()}; {options.lines} lines, {path.stat().st_size / 2**20:.0f} MiB")
+        runs = [{title: _measured(work) for title, work in commands.items()} for _ in range(options.rounds)]
+    best = {title: tuple(map(min, zip(*(run[title] for run in runs), strict=True))) for title in commands}
+    for title, (seconds, cpu, mebibytes) in best.items():
+        print(f"{title:20} {seconds:6.2f} s  {cpu:6.2f} s CPU  {mebibytes:6.0f} MiB")
+    for title, (seconds, _, mebibytes) in best.items():
+        if title.startswith("blackstart"):
+            within = seconds <= SECONDS and mebibytes <= MEBIBYTES
+            goal(f"{title} within {SECONDS:.0f} s and {MEBIBYTES:.0f} MiB", within)
+    print(load_average())
+    return 0
 
 
 if __name__ == "__main__":
