@@ -71,4 +71,5 @@ def test_a_browser_shows_it_without_error_request_or_overflow(
     assert seen["requests"] == [file.as_uri()]
     look = seen["value"]
     assert look["wide"] <= width == look["window"]
-    assert (look["paper"], look["small"], look["outside"]) == (paper, 0, 0)
+    assert look["paper"] == paper
+    assert not look["small"] and not look["outside"]
