@@ -14,9 +14,9 @@ from rich.text import Text
 
 from blackstart.coverage.grid import Cell, Coverage, State, to_dict
 from blackstart.coverage.page import page, sentence
-from blackstart.coverage.picture import STATE_SIGNS, TOP, image
+from blackstart.coverage.picture import STATE_SIGNS, TOP, alive, image
 from blackstart.report.build import write
-from blackstart.report.words import age
+from blackstart.report.words import NBSP, age
 
 _STYLE = {State.PASS: "green", State.FAIL: "bold red", State.UNKNOWN: "yellow", State.UNRUN: "cyan"}
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -69,18 +69,17 @@ def _write(path: Path, text: str) -> None:
 def _print(found: Coverage) -> None:
     console = Console(highlight=False)
     ranks = {hole.place.name: hole.rank for hole in found.holes if hole.rank <= TOP}
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("place", no_wrap=True)
-    for mode in found.modes:
-        table.add_column(mode.value, justify="center", no_wrap=True)
-    edges = False
-    for place, cells in found.rows:
-        if place.is_edge and not edges:
-            edges = True
-            table.add_section()
-            table.add_row("")
-        table.add_row(place.name, *(_sign(c, ranks.get(place.name), found.now) for c in cells))
-    console.print(table)
+    for name, edges in (("component", False), ("edge", True)):
+        rows = [cells for place, cells in found.rows if place.is_edge is edges]
+        modes = alive(rows)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column(name, no_wrap=True)
+        for mode in modes:
+            table.add_column(mode.value, justify="center", overflow="fold")
+        for cells in rows:
+            rank = ranks.get(cells[0].place.name)
+            table.add_row(cells[0].place.name, *(_sign(c, rank, found.now) for c in cells if c.mode in modes))
+        console.print(table, "")
     console.print(
         "[dim]✓ passed, ✕ failed, ? unknown, with the age of the last run; ○ never run; □ no drill, with its "
         "rank; blank: no fault does that[/]\n"
@@ -96,8 +95,14 @@ def _sign(cell: Cell, rank: int | None, now: datetime) -> str:
         return ""
     if cell.state is State.HOLE:
         return f"[dim]□ {rank or ''}[/]".replace(" [/]", "[/]")
-    old = f" {age((now - cell.started).total_seconds())}" if cell.started else ""
+    old = f" {_short((now - cell.started).total_seconds())}" if cell.started else ""
     return f"[{_STYLE[cell.state]}]{STATE_SIGNS[cell.state]}{old}[/]"
+
+
+def _short(value_s: float) -> str:
+    """An age in few characters, for a narrow terminal: `12d`, `3h`, `5m`."""
+    number, _, unit = age(value_s).partition(NBSP)
+    return f"{number}{unit[0]}"
 
 
 def _print_holes(console: Console, found: Coverage) -> None:

@@ -93,7 +93,7 @@ def _drawn(found: Coverage) -> tuple[list[svg.Element], float]:
         ("Edges", [cells for place, cells in found.rows if place.is_edge]),
     ]
     ranks = {hole.place.name: hole.rank for hole in found.holes if hole.rank <= TOP}
-    columns = [_alive(rows) for _, rows in parts]
+    columns = [alive(rows) for _, rows in parts]
     size = (100 - _NAMES) / max(1, *map(len, columns))
     drawn: list[svg.Element] = []
     top = 0.0
@@ -104,7 +104,7 @@ def _drawn(found: Coverage) -> tuple[list[svg.Element], float]:
     return drawn, max(0.0, top - _GAP)
 
 
-def _alive(rows: Rows) -> list[Mode]:
+def alive(rows: Rows) -> list[Mode]:
     """The modes in which something can happen in these rows."""
     return [
         cells[0].mode for cells in zip(*rows, strict=True) if any(c.state is not State.IDLE for c in cells)
