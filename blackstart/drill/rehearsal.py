@@ -7,6 +7,7 @@ is refused by an audit hook, and taken as the end of what can be known without a
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.objectives import COUNTED
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
+from blackstart.schedule.schedule import Schedule
 
 #: What Python announces before it reaches out of this process.
 _REACHING_OUT = frozenset(
@@ -136,6 +138,16 @@ class RehearsedDrill:
         self._write(Step("inject", len(self._rehearsal.faults) + 1, fault))
         return RehearsedInjection(self._rehearsal, fault, self._in_force)
 
+    def play(self, schedule: Schedule) -> None:
+        """See Drill.play; how long the load lasts is known on a running stack only."""
+        schedule.validate(self._declared, math.inf)
+        stage, now_s = RehearsedStage(self), 0.0
+        for step in schedule.steps:
+            if step.at_s > now_s:
+                self.hold(round(step.at_s - now_s, 3))
+                now_s = step.at_s
+            step.deed.perform(stage)
+
     def observe(self, until: Until | None = None, limit: Duration = "30s") -> None:
         """See Drill.observe."""
         if until is not None:
@@ -184,6 +196,25 @@ class RehearsedDrill:
 
     def _write(self, step: Step) -> None:
         self._rehearsal.steps.append(step)
+
+
+class RehearsedStage:
+    """Where a schedule is acted out here: by what the stand-in offers."""
+
+    def __init__(self, drill: RehearsedDrill) -> None:
+        self._drill = drill
+        self._injections: dict[str, RehearsedInjection] = {}
+
+    def inject(self, name: str, fault: Fault) -> None:
+        """See Stage.inject."""
+        self._injections[name] = self._drill.inject(fault)
+
+    def undo(self, name: str) -> None:
+        """See Stage.undo."""
+        self._injections.pop(name).undo()
+
+    def end(self) -> None:
+        """See Stage.end."""
 
 
 def rehearse(

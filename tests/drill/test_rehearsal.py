@@ -19,6 +19,7 @@ from blackstart.faults import edge_down, freeze, kill, switchover
 from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.objectives import Objectives
 from blackstart.observe.until import promoted
+from blackstart.schedule import Schedule, inject, undo, wait
 from tests.faults.fakes import stack
 
 SPEC = Experiment("e", "h", "r", Objectives(lost=0), (Control("weak", "lost"),))
@@ -53,6 +54,33 @@ def test_what_a_body_asks_for_is_written_down_in_order() -> None:
     assert found.steps[1].hold_s == 0.6
     assert (found.steps[4].until, found.steps[4].limit_s) == ("another postgres is primary", 20)
     assert found.faults == [edge_down("app-1", "postgres.primary"), kill("postgres.primary")]
+
+
+def test_a_schedule_is_written_down_step_by_step() -> None:
+    def body(drill: Drill) -> None:
+        drill.play(Schedule((inject(kill("app-1"), "a"), wait("2s"), undo("a"), wait("500ms"))))
+
+    found = rehearsed(body)
+    assert (found.needs, found.error) == ("", "")
+    assert [(s.action, s.number, s.hold_s) for s in found.steps] == [
+        ("inject", 1, 0.0),
+        ("hold", 0, 2.0),
+        ("undo", 1, 0.0),
+        ("hold", 0, 0.5),
+    ]
+
+
+def test_a_schedule_that_the_stack_cannot_have_is_an_error_with_its_place() -> None:
+    found = rehearsed(lambda drill: drill.play(Schedule((wait(1), inject(kill("nobody"), "a")))))
+    assert "actions[1].fault: unknown target 'nobody'" in found.error
+    assert found.steps == []
+
+
+def test_a_schedule_beyond_the_blast_radius_is_an_error() -> None:
+    both = Schedule((inject(freeze("pg-1"), "a"), inject(freeze("pg-2"), "b")))
+    found = rehearsed(lambda drill: drill.play(both))
+    assert "blast radius" in found.error
+    assert actions(found) == ["inject"]
 
 
 @pytest.mark.parametrize(
