@@ -80,7 +80,7 @@ HEAD = "seed: 1\nactions:\n"
             HEAD
             + "- action: swizzle\n  gap: 1\n  faults:\n    a: {kind: kill, target: a}\n    b: {kind: kil}\n",
             7,
-            "faults.b: unknown fault 'kil'; known: .*kill",
+            "faults.b: unknown fault 'kil'.*; known: .*kill",
         ),
     ],
 )
