@@ -2,11 +2,11 @@
 
     python -m benchmarks.rto_precision [--outages 100] [--rate 200] [--seed 1]
 
-A local server refuses (503) in windows of random length, 0.25 to 0.75 s, and notes when each really began and
-ended. All three watch it at the same time and at the same real-time priority, ours and k6 at `--rate`
-requests a second, Chaos Toolkit by its continuous steady-state hypothesis at its finest, 0.1 s. Each one's own
-record is turned into a history, and all are measured by the same code: the length of an outage is the middle
-of its bounds. The error is against the truth.
+A local server refuses (503) in windows of random length, 0.25 to 0.75 s, and notes when each began and ended.
+All three watch it at the same time and at the same real-time priority, ours and k6 at `--rate` requests a
+second, Chaos Toolkit by its continuous steady-state hypothesis at its finest, 0.1 s. Each one's own record is
+turned into a history, and all are measured by the same code: the length of an outage is the middle of its
+bounds. The error is against the truth.
 
 Who looks every T can do no better than T/3 on average, whatever the tool: an outage begins and ends anywhere
 between two looks, so the error is a difference of two uniform variables. At 200/s that is 1.67 ms. Means have
