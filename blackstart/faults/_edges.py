@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from blackstart.faults import _pods
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import ConfigError, HarnessError, InjectionError, PlatformError
 from blackstart.model.modes import Mode
@@ -19,15 +20,21 @@ from blackstart.toxiproxy.client import PROXY_API_PORT, EdgeProxy, ToxiproxyClie
 #: Method, path and body of a request to Toxiproxy's API.
 Request = tuple[str, str, str]
 
-# Sends requests to the Toxiproxy of its own sidecar, all at once: one that hangs holds up no other.
-_REQUESTS = r"""
+# Asks the Toxiproxy of its own sidecar: port, method, path, body. For use in a process of its own.
+REQUESTS = r"""
 ask() {
   exec 3<>"/dev/tcp/127.0.0.1/$1" || exit
   printf '%s %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s' "$2" "$3" "${#4}" "$4" >&3; cat <&3
 }
+"""
+# Sends requests, all at once: one that hangs holds up no other.
+_SEND = (
+    REQUESTS
+    + r"""
 port=$1; shift
 while [ $# -gt 0 ]; do ask "$port" "$1" "$2" "$3" & shift 3; done; wait
 """
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class EdgeFault(Fault):
 
     mode: ClassVar[Mode] = Mode.CUT
     ends: ClassVar[tuple[str, ...]] = ("target", "upstream")
-    capabilities: ClassVar[tuple[str, ...]] = ("exec",)
+    capabilities: ClassVar[tuple[str, ...]] = ("exec", "kill")
     grace: ClassVar[float] = 4.0
     expires_in_place: ClassVar[bool] = True
 
@@ -59,7 +66,8 @@ class EdgeFault(Fault):
         sources = {i.name for i in site.resolve(self.target)}
         upstreams = {i.name for i in site.resolve(self.upstream)}
         edges = []
-        for edge in self._fitting(site.stack, sources, upstreams):
+        fitting = self._fitting(site.stack, sources, upstreams)
+        for edge in fitting:
             api = site.proxy_api(edge.source)
             proxy = ToxiproxyClient(api).proxy(edge.name)
             if not proxy.enabled or proxy.toxics():
@@ -69,14 +77,15 @@ class EdgeFault(Fault):
                     "edge": str(edge),
                     "sidecar": site.sidecar(edge.source),
                     "api": api,
-                    "proxy": {"name": edge.name, "listen": proxy.listen, "upstream": proxy.upstream},
+                    "proxy": edge.proxy,
                 }
             )
         targets = tuple(dict.fromkeys(str(e["sidecar"]) for e in edges))
         manual = "; ".join(f"curl -X POST {e['api']}/reset" for e in {e["api"]: e for e in edges}.values())
         id = fresh_id()
-        data = {"edges": edges, **self.details(id)}
-        return Undo(self.kind, site.run_id, targets, data, manual, self._expiry(data), id)
+        pods = [_pods.pod_of(site, source) for source in dict.fromkeys(e.source for e in fitting)]
+        data = {"edges": edges, "pods": pods, **self.details(id)}
+        return Undo(self.kind, site.run_id, targets, data, manual, self.expiry(data), id)
 
     def details(self, id: str) -> dict[str, Any]:
         """What else the undo of this fault must know; `id` is the injection's."""
@@ -86,11 +95,12 @@ class EdgeFault(Fault):
     def restoring(self, proxy: str, data: Mapping[str, Any]) -> list[Request]:
         """What takes the fault off the proxy of that name, for the helper in its sidecar."""
 
-    def _expiry(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+    def expiry(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        """By sidecar, what takes the fault off its edges from inside: see Undo."""
         commands: dict[str, list[str]] = {}
         for edge in data["edges"]:
             command = commands.setdefault(
-                edge["sidecar"], ["bash", "-c", _REQUESTS, "expiry", str(PROXY_API_PORT)]
+                edge["sidecar"], ["bash", "-c", _SEND, "expiry", str(PROXY_API_PORT)]
             )
             for request in self.restoring(edge["proxy"]["name"], data):
                 command.extend(request)
@@ -122,7 +132,8 @@ class EdgeFault(Fault):
             else:
                 cls.restore(proxy, undo)
 
-        _each(undo, platform, restore)
+        if failed := _failures(undo, platform, restore):
+            raise PlatformError("; ".join(error for _, error in failed))
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
@@ -137,7 +148,7 @@ class EdgeFault(Fault):
 
     @classmethod
     def escalate(cls, undo: Undo, platform: Platform) -> None:
-        """Make the proxies anew. (A sidecar that does not answer at all cannot be helped from here.)"""
+        """Make the proxies anew; where Toxiproxy does not even do that, start the pods anew."""
 
         def renew(client: ToxiproxyClient, edge: Mapping[str, Any]) -> None:
             proxy = client.get_proxy(edge["proxy"]["name"])
@@ -145,7 +156,10 @@ class EdgeFault(Fault):
                 proxy.destroy()
             client.populate([edge["proxy"]])
 
-        _each(undo, platform, renew)
+        hopeless = {edge["sidecar"] for edge, _ in _failures(undo, platform, renew)}
+        for pod in undo.data["pods"]:
+            if pod["sidecar"] in hopeless:
+                _pods.renew(pod, platform)
 
     @classmethod
     @abstractmethod
@@ -164,8 +178,14 @@ def client_of(edge: Mapping[str, Any], platform: Platform) -> ToxiproxyClient:
     return ToxiproxyClient(f"http://127.0.0.1:{port}" if port else edge["api"])
 
 
-def _each(undo: Undo, platform: Platform, act: Callable[[ToxiproxyClient, Mapping[str, Any]], None]) -> None:
-    """`act` on every recorded edge at once: a server that hangs costs one timeout, not one an edge."""
+Act = Callable[[ToxiproxyClient, Mapping[str, Any]], None]
+
+
+def _failures(undo: Undo, platform: Platform, act: Act) -> list[tuple[Mapping[str, Any], str]]:
+    """`act` on every recorded edge at once: a server that hangs costs one timeout, not one an edge.
+
+    Returns the edges where it failed, and why.
+    """
 
     def attempt(edge: Mapping[str, Any]) -> str | None:
         try:
@@ -176,9 +196,8 @@ def _each(undo: Undo, platform: Platform, act: Callable[[ToxiproxyClient, Mappin
 
     edges = undo.data["edges"]
     with ThreadPoolExecutor(min(16, len(edges)), thread_name_prefix="edges") as pool:
-        errors = [e for e in pool.map(attempt, edges) if e is not None]
-    if errors:
-        raise PlatformError("; ".join(errors))
+        errors = list(pool.map(attempt, edges))
+    return [(edge, error) for edge, error in zip(edges, errors, strict=True) if error is not None]
 
 
 def proxies(site: Site, undo: Undo) -> list[tuple[Mapping[str, Any], EdgeProxy]]:

@@ -52,14 +52,12 @@ class EdgeLatency(ToxicFault):
 
     def _felt(self, site: Site, edge: Mapping[str, Any]) -> str:
         """The delay in words; BiteError if one could be measured and is too short. Raises PlatformError."""
-        host, port = edge["proxy"]["listen"].rsplit(":", 1)
         expected_s = seconds(self.latency) - seconds(self.jitter)
         # Generous for both directions; an upstream that waits for more is not worth more than 10 s.
         limit_s = min(10.0, 2 * (seconds(self.latency) + seconds(self.jitter)) + 1)
-        argv = ["bash", "-c", _PROBE, "probe", host, port, f"{limit_s:.1f}"]
-        result = site.platform.exec(edge["sidecar"], argv, timeout=limit_s + 2)
+        told = self.probe(site, edge, _PROBE, f"{limit_s:.1f}", limit_s=limit_s)
         try:
-            elapsed_ms, code = map(int, result.output.split())
+            elapsed_ms, code = max(tuple(map(int, line.split())) for line in told if line)
         except ValueError:
             return "delay not measurable here"
         # A hang-up is passed on at once, only what is said is delayed: it shows the way there alone.
@@ -78,7 +76,8 @@ def edge_latency(
     latency: Duration = "800ms",
     jitter: Duration = 0,
     direction: str = "both",
+    share: float = 1.0,
     **options: Unpack[Options],
 ) -> EdgeLatency:
     """Slow the edges from `target` to `upstream`: `edge_latency("app", "llm-1", latency="2s")`."""
-    return EdgeLatency(target, upstream, port, direction, latency, jitter, **options)
+    return EdgeLatency(target, upstream, port, direction, latency, jitter, share=share, **options)

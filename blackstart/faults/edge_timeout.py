@@ -25,7 +25,12 @@ class EdgeTimeout(ToxicFault):
 
 @constructor
 def edge_timeout(
-    target: str, upstream: str, port: int | None = None, direction: str = "both", **options: Unpack[Options]
+    target: str,
+    upstream: str,
+    port: int | None = None,
+    direction: str = "both",
+    share: float = 1.0,
+    **options: Unpack[Options],
 ) -> EdgeTimeout:
     """Swallow what `target` and `upstream` say: `edge_timeout("front", "app-1", direction="downstream")`."""
-    return EdgeTimeout(target, upstream, port, direction, **options)
+    return EdgeTimeout(target, upstream, port, direction, share=share, **options)

@@ -10,18 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from blackstart.faults import Platform, Undo
+from blackstart.faults._helpers import ending, starting
 from blackstart.model.errors import PlatformError
 
 #: The test process undoes a fault at its maximum duration, the watchdog 10 s later; this much later it ends
 #: by itself.
 LATE_S = 20.0
 
-# In a session of its own, so that it can be ended together with its sleep.
-_ARM = """
-tag=$1 after=$2; shift 2
-setsid sh -c 'sleep "$1"; shift; exec "$@"' "$tag" "$after" "$@" </dev/null >/dev/null 2>&1 &
-"""
-_DISARM = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p"; done; ! pgrep -f "$1"'
+_WAIT = 'sleep "$1"; shift; exec "$@"'
 
 
 def arm(undo: Undo, platform: Platform, after_s: float) -> None:
@@ -32,7 +28,7 @@ def arm(undo: Undo, platform: Platform, after_s: float) -> None:
     _each(
         undo,
         platform,
-        lambda name: ["sh", "-c", _ARM, "sh", _tag(undo), f"{after_s:.3f}", *undo.expiry[name]],
+        lambda name: starting(_tag(undo), _WAIT, f"{after_s:.3f}", *undo.expiry[name]),
     )
 
 
@@ -41,9 +37,7 @@ def disarm(undo: Undo, platform: Platform) -> None:
 
     A container that is down took its helper along.
     """
-    tag = _tag(undo)
-    # The pattern must not match itself in the command line of the shell that looks.
-    _each(undo, platform, lambda name: ["sh", "-c", _DISARM, "sh", f"[{tag[0]}]{tag[1:]}"])
+    _each(undo, platform, lambda name: ending(_tag(undo)))
 
 
 def _tag(undo: Undo) -> str:

@@ -37,6 +37,15 @@ class Edge:
         """The name of the Toxiproxy proxy: `pg-1:5432`, unique within the caller's sidecar."""
         return f"{self.upstream}:{self.port}"
 
+    @property
+    def proxy(self) -> dict[str, str]:
+        """The proxy as Toxiproxy is told of it. It dials the alias, which no hosts file redirects."""
+        return {
+            "name": self.name,
+            "listen": f"{self.listen}:{self.port}",
+            "upstream": f"{self.upstream}.net:{self.port}",
+        }
+
     def __str__(self) -> str:
         return f"{self.source} -> {self.upstream}:{self.port}"
 

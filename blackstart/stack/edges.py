@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from blackstart.model.errors import ToxiproxyError
-from blackstart.model.stack import Edge
 from blackstart.platforms.waiting import wait_for
 from blackstart.stack.running import RunningStack
-
-
-def upstream(edge: Edge) -> str:
-    """Where the edge's proxy dials: the upstream's network alias, which no hosts file redirects."""
-    return f"{edge.upstream}.net:{edge.port}"
 
 
 def populate(running: RunningStack, instance: str, *, limit: float = 15.0) -> None:
@@ -18,11 +12,7 @@ def populate(running: RunningStack, instance: str, *, limit: float = 15.0) -> No
 
     Raises ProvisionError with the sidecar's last log lines.
     """
-    proxies = [
-        {"name": e.name, "listen": f"{e.listen}:{e.port}", "upstream": upstream(e), "enabled": True}
-        for e in running.stack.edges
-        if e.source == instance
-    ]
+    proxies = [e.proxy for e in running.stack.edges if e.source == instance]
     client = running.toxiproxy(instance)
     sidecar = running.sidecar(instance)
     wait_for(
@@ -46,7 +36,8 @@ def restore(running: RunningStack, instance: str) -> list[str]:
         if edge.source != instance:
             continue
         proxy = seen.get(edge.name)
-        if proxy is not None and proxy.enabled and proxy.upstream == upstream(edge) and not proxy.toxics():
+        wanted = edge.proxy["upstream"]
+        if proxy is not None and proxy.enabled and proxy.upstream == wanted and not proxy.toxics():
             continue
         wrong.append(edge)
     if wrong:

@@ -16,15 +16,15 @@ from blackstart.faults.edge_down import _PROBE
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
 from blackstart.platforms.capabilities import ExecResult
 from blackstart.toxiproxy.client import PROXY_API_PORT
-from tests.faults.fakes import FakeSite, site
+from tests.faults.fakes import FakeSite, site, stack
 from tests.toxiproxy.memory import ToxiproxyInMemory
 
-PROXIES = ("pg-1:5432", "pg-1:8008", "pg-2:5432", "pg-2:8008")
+LISTENS = {e.name: e.proxy["listen"] for e in stack().edges if e.source == "app-1"}
 
 
 @pytest.fixture
 def server() -> Any:
-    with ToxiproxyInMemory({n: f"127.0.1.1:{n.split(':')[1]}" for n in PROXIES}) as running:
+    with ToxiproxyInMemory(LISTENS) as running:
         yield running
 
 

@@ -15,13 +15,13 @@ from blackstart.injection.watchdog import Watchdog
 from blackstart.model.errors import LockHeld
 from blackstart.platforms.capabilities import left
 from blackstart.toxiproxy.client import PROXY_API_PORT
-from tests.faults.fakes import FakePlatform, FakeSite, site
+from tests.faults.fakes import FakePlatform, FakeSite, site, stack
 from tests.toxiproxy.memory import ToxiproxyInMemory
 
 
 @pytest.fixture
 def server() -> Iterator[ToxiproxyInMemory]:
-    listens = {f"{pg}:{port}": f"127.0.1.1:{port}" for pg in ("pg-1", "pg-2") for port in (5432, 8008)}
+    listens = {e.name: e.proxy["listen"] for e in stack().edges if e.source == "app-1"}
     with ToxiproxyInMemory(listens) as running:
         yield running
 
@@ -48,6 +48,7 @@ def test_a_proxy_out_of_order_does_not_keep_the_others_in_force(
 ) -> None:
     leave(where, freeze("pg-2"), edge_down("app-1", "pg-1", 5432))
     monkeypatch.setattr("blackstart.injection.heal.LIMIT_S", 1.0)
+    monkeypatch.setattr("blackstart.faults._pods.READY_S", 0.5)
     server.refuse = lambda method, path: mode
     report = heal(platform=where.platform)
     assert not report.ok

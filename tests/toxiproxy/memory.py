@@ -16,7 +16,7 @@ class ToxiproxyInMemory:
     def __init__(self, listens: Mapping[str, str]) -> None:
         self.proxies: dict[str, dict[str, Any]] = {}
         for name, listen in listens.items():
-            self._add({"name": name, "listen": listen, "upstream": name})
+            self._add({"name": name, "listen": listen, "upstream": name.replace(":", ".net:")})
         self.refuse: Callable[[str, str], int | None] = lambda method, path: None
         self._over = threading.Event()
         outer = self

@@ -1,0 +1,46 @@
+"""A helper: a process that a fault leaves at its place, which needs nobody on the harness's side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blackstart.faults.base import Platform
+from blackstart.model.errors import PlatformError
+
+# In a session of its own, so that it can be ended together with what it started.
+_START = """
+setsid "$@" </dev/null >/dev/null 2>&1 &
+"""
+_END = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p" 2>/dev/null; done; ! pgrep -f "$1"'
+
+
+def starting(tag: str, script: str, *args: str, shell: str = "sh") -> list[str]:
+    """The command that starts a helper called `tag`: a script for `shell`, its arguments."""
+    return ["sh", "-c", _START, "sh", shell, "-c", script, tag, *args]
+
+
+def ending(tag: str) -> list[str]:
+    """The command that ends the helper called `tag`, if there is one; it fails if one is left."""
+    return ["sh", "-c", _END, "sh", pattern(tag)]
+
+
+def ending_before(tag: str, command: Sequence[str]) -> list[str]:
+    """The command that ends the helper called `tag` and then becomes `command`."""
+    return ["sh", "-c", f'({_END}); shift; exec "$@"', "sh", pattern(tag), *command]
+
+
+def pattern(tag: str) -> str:
+    """For `pgrep -f`: what finds the helper, and not the command line of whoever looks for it."""
+    return f"[{tag[0]}]{tag[1:]}"
+
+
+def there(platform: Platform, container: str, tag: str) -> bool:
+    """Whether the helper called `tag` runs in `container`. Raises PlatformError."""
+    return platform.exec(container, ["pgrep", "-f", pattern(tag)]).code == 0
+
+
+def end(platform: Platform, container: str, tag: str) -> None:
+    """End the helper called `tag`; nothing happens where there is none. Raises PlatformError."""
+    ended = platform.exec(container, ending(tag))
+    if ended.code != 0:
+        raise PlatformError(f"{container}: {tag} does not end: {ended.output.strip()[-300:]}")
