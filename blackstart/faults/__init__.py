@@ -22,8 +22,14 @@ from blackstart.faults._registry import (  # noqa: E402
     register,
 )
 from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
+from blackstart.faults.edge_bandwidth import edge_bandwidth  # noqa: E402
 from blackstart.faults.edge_down import edge_down  # noqa: E402
+from blackstart.faults.edge_flapping import edge_flapping  # noqa: E402
 from blackstart.faults.edge_latency import edge_latency  # noqa: E402
+from blackstart.faults.edge_limit_data import edge_limit_data  # noqa: E402
+from blackstart.faults.edge_reset import edge_reset  # noqa: E402
+from blackstart.faults.edge_slicer import edge_slicer  # noqa: E402
+from blackstart.faults.edge_slow_close import edge_slow_close  # noqa: E402
 from blackstart.faults.edge_timeout import edge_timeout  # noqa: E402
 from blackstart.faults.freeze import freeze  # noqa: E402
 from blackstart.faults.kill import kill  # noqa: E402
@@ -58,8 +64,14 @@ __all__ = [
     "Undo",
     "about",
     "constructor",
+    "edge_bandwidth",
     "edge_down",
+    "edge_flapping",
     "edge_latency",
+    "edge_limit_data",
+    "edge_reset",
+    "edge_slicer",
+    "edge_slow_close",
     "edge_timeout",
     "fault_from_dict",
     "fault_type",

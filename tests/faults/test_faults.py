@@ -13,8 +13,15 @@ from blackstart.faults import (
     REGISTRY,
     Fault,
     Undo,
+    edge_bandwidth,
     edge_down,
+    edge_flapping,
     edge_latency,
+    edge_limit_data,
+    edge_reset,
+    edge_slicer,
+    edge_slow_close,
+    edge_timeout,
     fault_from_dict,
     freeze,
     kill,
@@ -30,6 +37,13 @@ ALL: list[Fault] = [
     freeze("app"),
     edge_down("app", "postgres.primary", 5432),
     edge_latency("app-1", "pg-2", latency="1s", jitter="100ms", direction="upstream"),
+    edge_timeout("app-1", "pg-2", share=0.25),
+    edge_bandwidth("app-1", "pg-2", rate="1Mbit/s"),
+    edge_slow_close("app-1", "pg-2", delay="2s"),
+    edge_reset("app-1", "pg-2", after="100ms"),
+    edge_slicer("app-1", "pg-2", size="1kB", variation=10),
+    edge_limit_data("app-1", "pg-2", size="4KiB"),
+    edge_flapping("app-1", "pg-2", down="1s", up=2),
     switchover(),
 ]
 
@@ -49,7 +63,7 @@ def test_the_registry_holds_the_first_six_kinds() -> None:
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        ({"kind": "gremlins", "target": "app"}, "edge_down, edge_latency, .*freeze, kill, .*switchover"),
+        ({"kind": "gremlins", "target": "app"}, "edge_down, .*edge_latency, .*freeze, .*kill, .*switchover"),
         ({"kind": "kill", "target": "app", "proces": "x"}, "target, process"),
         ({"kind": "kill"}, "target"),
         ({"kind": "kill", "target": "app", "max_duration": "soon"}, "not a duration"),
@@ -59,6 +73,18 @@ def test_the_registry_holds_the_first_six_kinds() -> None:
         ),
         ({"kind": "edge_latency", "target": "a", "upstream": "b", "latency": 0}, "milliseconds"),
         ({"kind": "edge_latency", "target": "a", "upstream": "b", "jitter": "2s"}, "jitter"),
+        ({"kind": "edge_timeout", "target": "a", "upstream": "b", "share": 0}, "more than 0, up to 1"),
+        ({"kind": "edge_reset", "target": "a", "upstream": "b", "share": 1.1}, "more than 0, up to 1"),
+        ({"kind": "edge_bandwidth", "target": "a", "upstream": "b", "rate": "1kb"}, "kB/s, .*Mbit/s"),
+        ({"kind": "edge_bandwidth", "target": "a", "upstream": "b", "rate": "10B/s"}, "whole kB/s"),
+        ({"kind": "edge_slow_close", "target": "a", "upstream": "b", "delay": 0}, "milliseconds"),
+        ({"kind": "edge_slicer", "target": "a", "upstream": "b", "size": 5, "variation": 5}, "less than"),
+        ({"kind": "edge_limit_data", "target": "a", "upstream": "b", "size": 0}, "KiB"),
+        ({"kind": "edge_flapping", "target": "a", "upstream": "b", "down": "50ms"}, "100 ms or more"),
+        (
+            {"kind": "edge_flapping", "target": "a", "upstream": "b", "up": "1m", "max_duration": "1m"},
+            "longer than max_duration",
+        ),
     ],
 )
 def test_bad_data_is_refused_with_what_is_valid(data: dict[str, Any], named: str) -> None:
