@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from blackstart.faults.base import Platform
 from blackstart.model.errors import PlatformError
 
+#: What every helper's tag begins with.
+PREFIX = "blackstart-helper"
+
 # In a session of its own, so that it can be ended together with what it started.
 _START = """
 setsid "$@" </dev/null >/dev/null 2>&1 &
@@ -44,3 +47,8 @@ def end(platform: Platform, container: str, tag: str) -> None:
     ended = platform.exec(container, ending(tag))
     if ended.code != 0:
         raise PlatformError(f"{container}: {tag} does not end: {ended.output.strip()[-300:]}")
+
+
+def end_all(platform: Platform, container: str) -> None:
+    """End the helpers of whatever fault, those too that would end it. Raises PlatformError."""
+    end(platform, container, "blackstart-(helper|expiry)-")

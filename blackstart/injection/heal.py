@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from blackstart.faults._helpers import end_all
+from blackstart.faults._network import clear_all
 from blackstart.injection.journal import Entry, Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
@@ -156,7 +158,9 @@ def _needs(run_id: str) -> bool:
 
 
 def _heal_foreign(run_id: str, platform: Any) -> Healed:
-    """Without a journal: let frozen containers go on, start services that are down, reset every proxy."""
+    """Without a journal: let frozen containers go on, start services that are down, make every proxy and
+    network as new, end the helpers.
+    """
     done, failed = [], []
     containers = platform.list(run_id)
     for container in _sidecars_first(containers):
@@ -166,6 +170,10 @@ def _heal_foreign(run_id: str, platform: Any) -> Healed:
                 done.append(f"let go on: {container.name}")
             running = platform.is_running(container.name)
             if running and container.part == "sidecar":
+                done += [
+                    f"taken from {container.name}: {what}" for what in clear_all(platform, container.name)
+                ]
+                end_all(platform, container.name)  # lest one goes on with what is taken back next
                 done += _reset(container.name, platform)
             elif not running and container.part == "sidecar":
                 # Its edges were in its memory, and nothing here tells which they were: a start would only

@@ -91,6 +91,20 @@ class HasLogs(Protocol):
     ) -> str: ...
 
 
+@runtime_checkable
+class Addressable(Protocol):
+    """Can tell by which addresses the others of its run reach a container; none while it is down."""
+
+    def addresses(self, name: str) -> list[str]: ...
+
+
+@runtime_checkable
+class Shapeable(Protocol):
+    """Can tell which packet schedulers (`tbf`, `netem`) the kernel of a container has."""
+
+    def has_scheduler(self, name: str, scheduler: str) -> bool: ...
+
+
 #: By the name a fault asks for it.
 CAPABILITIES: dict[str, type] = {
     "kill": Killable,
@@ -98,6 +112,8 @@ CAPABILITIES: dict[str, type] = {
     "exec": Executable,
     "signal": Signallable,
     "logs": HasLogs,
+    "address": Addressable,
+    "shape": Shapeable,
 }
 
 

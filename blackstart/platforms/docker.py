@@ -17,6 +17,7 @@ from docker.models.containers import Container as DockerContainer
 from docker.models.networks import Network
 
 from blackstart.model.errors import PlatformError
+from blackstart.platforms import kernel
 from blackstart.platforms.capabilities import Container, ExecResult, Moment, left
 from blackstart.platforms.waiting import wait_until
 
@@ -78,6 +79,15 @@ class DockerPlatform:
     def is_paused(self, name: str) -> bool:
         """Whether every process of the container is frozen."""
         return bool(self._state(name).get("Paused"))
+
+    def addresses(self, name: str) -> builtins.list[str]:
+        """By which addresses the others of its run reach the container; none while it is down."""
+        networks = self._ours(name).attrs["NetworkSettings"]["Networks"].values()
+        return [n[key] for n in networks for key in ("IPAddress", "GlobalIPv6Address") if n.get(key)]
+
+    def has_scheduler(self, name: str, scheduler: str) -> bool:
+        """Whether the kernel of the container has this packet scheduler (`tbf`, `netem`)."""
+        return kernel.has_scheduler(self, name, scheduler)
 
     # -- acting ----------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ class FakePlatform:
     answer: Callable[[str, Sequence[str]], ExecResult] | None = None
     host_ports: dict[int, int] = field(default_factory=dict)
     next_pid: int = 1000
+    schedulers: tuple[str, ...] = ("htb", "tbf")
 
     def engine_id(self) -> str:
         return self.engine
@@ -94,6 +95,14 @@ class FakePlatform:
     def is_paused(self, name: str) -> bool:
         self._reach(name)
         return self.state[name] == "paused"
+
+    def addresses(self, name: str) -> Sequence[str]:
+        """One by the order of the names."""
+        names = sorted(self.state)
+        return [f"10.0.0.{names.index(name) + 1}"] if self.is_running(name) else []
+
+    def has_scheduler(self, name: str, scheduler: str) -> bool:
+        return scheduler in self.schedulers
 
     def kill(self, name: str) -> None:
         self._to(name, "exited")
