@@ -1,0 +1,117 @@
+"""Packet loss: some of the packets between an instance and its peers never arrive."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from blackstart.faults._network import (
+    ALL,
+    DIRECTIONS,
+    PeerFault,
+    Place,
+    matches,
+    own_addresses,
+)
+from blackstart.faults._registry import constructor, register
+from blackstart.faults.base import Site, Undo
+from blackstart.faults.partition import PRIORITY
+from blackstart.model.durations import Duration
+from blackstart.model.errors import BiteError, ConfigError, PlatformError
+
+#: How often the datagrams of the bite may all arrive by chance.
+_MISS = 1e-6
+
+_SEND = r"""
+exec 3<>"/dev/udp/$1/9" || exit; for ((n = 0; n < $2; n++)); do echo >&3; done 2>/dev/null; exit 0
+"""
+
+
+@register
+@dataclass(frozen=True)
+class PacketLoss(PeerFault):
+    """Drop `percent` of the packets between `target` and `peers`, each drawn by itself by the kernel.
+
+    They are dropped where they arrive: `inbound` at the target, `outbound` at its peers. At the sender the
+    kernel would tell TCP, which then sends again at once, as no lossy network lets it. `both` loses
+    `percent` each way.
+    """
+
+    kind: ClassVar[str] = "packet_loss"
+
+    percent: float = 10.0
+    direction: str = "both"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.1 <= self.percent <= 100:
+            raise ConfigError(f"a loss of {self.percent!r} percent; valid is 0.1 to 100")
+        if self.direction not in DIRECTIONS:
+            raise ConfigError(f"unknown direction {self.direction!r}; known: {', '.join(DIRECTIONS)}")
+
+    def places(self, site: Site) -> dict[str, Place]:
+        """See NetworkFault.places."""
+        senders: dict[str, list[str]] = {}
+        for target, peers in self.sides(site).items():
+            own = own_addresses(site, target)
+            if self.direction != "outbound":
+                senders.setdefault(target, []).extend(a for each in peers.values() for a in each)
+            if self.direction != "inbound":
+                for peer in peers:
+                    senders.setdefault(peer, []).extend(own)
+        drawn = f"counter numgen random mod 10000 < {round(self.percent * 100)} counter drop"
+        return {
+            receiver: Place(
+                {"loss": ("input", PRIORITY, [f"{m} {drawn}" for m in matches("saddr", dict.fromkeys(a))])}
+            )
+            for receiver, a in senders.items()
+        }
+
+    def probes(self, site: Site) -> list[dict[str, Any]]:
+        """One pair for each direction: the first target and its first peer."""
+        target, peers = next(iter(self.sides(site).items()))
+        peer = next(iter(peers))
+        inbound = {"from": site.sidecar(peer), "to": site.sidecar(target)}
+        inbound["address"] = own_addresses(site, target)[0]
+        outbound = {"from": site.sidecar(target), "to": site.sidecar(peer), "address": peers[peer][0]}
+        return {"both": [inbound, outbound], "inbound": [inbound], "outbound": [outbound]}[self.direction]
+
+    def bite(self, site: Site, undo: Undo) -> str:
+        """Of enough datagrams to see it, some were dropped: so say the counters where they should arrive."""
+        seen = []
+        for probe in undo.data["probes"]:
+            kept = 1 - self.percent / 100
+            often = math.ceil(math.log(_MISS) / math.log(kept)) if kept > 0 else 1
+            argv = ["bash", "-c", _SEND, "send", probe["address"], str(often)]
+            sent = site.platform.exec(probe["from"], argv)
+            if sent.code != 0:
+                raise PlatformError(f"{probe['from']}: cannot send: {sent.output.strip()[-300:]}")
+            arrived, dropped = self._counted(site, probe["to"], f"blackstart_{undo.id}")
+            if not dropped:
+                raise BiteError(f"{probe['to']}: none of {arrived} packets was dropped")
+            seen.append(f"{probe['to']} lost {dropped} of {arrived} packets")
+        return "; ".join(seen)
+
+    def _counted(self, site: Site, sidecar: str, table: str) -> tuple[int, int]:
+        """Packets that came to the rules of `table`, and how many of them were dropped."""
+        told = site.platform.exec(sidecar, ["nft", "-j", "list", "table", "inet", table])
+        if told.code != 0:
+            raise PlatformError(f"{sidecar}: {told.output.strip()[-300:]}")
+        rules = [e["rule"]["expr"] for e in json.loads(told.output)["nftables"] if "rule" in e]
+        counters = [[x["counter"]["packets"] for x in expr if "counter" in x] for expr in rules]
+        return sum(came for came, _ in counters), sum(dropped for _, dropped in counters)
+
+
+@constructor
+def packet_loss(
+    target: str,
+    peers: str | Sequence[str] = ALL,
+    percent: float = 10.0,
+    direction: str = "both",
+    **options: Duration,
+) -> PacketLoss:
+    """Lose packets: `packet_loss("app-1", "redis", percent=5)`."""
+    return PacketLoss(target, peers, percent, direction, **options)
