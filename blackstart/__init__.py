@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from blackstart.drill.declare import experiment
     from blackstart.drill.trial import Drill
     from blackstart.faults import (
+        bandwidth_limit,
+        dns_failure,
         edge_bandwidth,
         edge_down,
         edge_flapping,
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
         llm_slow_tokens,
         llm_unfinished,
         llm_wrong_model,
+        packet_corruption,
+        packet_delay,
+        packet_loss,
+        partition,
         switchover,
     )
     from blackstart.model.blast import BlastRadius
@@ -62,6 +68,8 @@ _HOMES = {
     "Drill": "blackstart.drill.trial",
     "Objectives": "blackstart.model.objectives",
     "Schedule": "blackstart.schedule",
+    "bandwidth_limit": "blackstart.faults",
+    "dns_failure": "blackstart.faults",
     "edge_bandwidth": "blackstart.faults",
     "edge_down": "blackstart.faults",
     "edge_flapping": "blackstart.faults",
@@ -93,6 +101,10 @@ _HOMES = {
     "llm_slow_tokens": "blackstart.faults",
     "llm_unfinished": "blackstart.faults",
     "llm_wrong_model": "blackstart.faults",
+    "packet_corruption": "blackstart.faults",
+    "packet_delay": "blackstart.faults",
+    "packet_loss": "blackstart.faults",
+    "partition": "blackstart.faults",
     "promoted": "blackstart.observe.until",
     "switchover": "blackstart.faults",
 }
@@ -103,6 +115,8 @@ __all__ = [
     "Drill",
     "Objectives",
     "Schedule",
+    "bandwidth_limit",
+    "dns_failure",
     "edge_bandwidth",
     "edge_down",
     "edge_flapping",
@@ -134,6 +148,10 @@ __all__ = [
     "llm_slow_tokens",
     "llm_unfinished",
     "llm_wrong_model",
+    "packet_corruption",
+    "packet_delay",
+    "packet_loss",
+    "partition",
     "promoted",
     "switchover",
 ]

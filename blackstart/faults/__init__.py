@@ -21,7 +21,9 @@ from blackstart.faults._registry import (  # noqa: E402
     fault_type,
     register,
 )
+from blackstart.faults.bandwidth_limit import bandwidth_limit  # noqa: E402
 from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
+from blackstart.faults.dns_failure import dns_failure  # noqa: E402
 from blackstart.faults.edge_bandwidth import edge_bandwidth  # noqa: E402
 from blackstart.faults.edge_down import edge_down  # noqa: E402
 from blackstart.faults.edge_flapping import edge_flapping  # noqa: E402
@@ -52,6 +54,10 @@ from blackstart.faults.llm_slow_first_token import llm_slow_first_token  # noqa:
 from blackstart.faults.llm_slow_tokens import llm_slow_tokens  # noqa: E402
 from blackstart.faults.llm_unfinished import llm_unfinished  # noqa: E402
 from blackstart.faults.llm_wrong_model import llm_wrong_model  # noqa: E402
+from blackstart.faults.packet_corruption import packet_corruption  # noqa: E402
+from blackstart.faults.packet_delay import packet_delay  # noqa: E402
+from blackstart.faults.packet_loss import packet_loss  # noqa: E402
+from blackstart.faults.partition import partition  # noqa: E402
 from blackstart.faults.switchover import switchover  # noqa: E402
 
 __all__ = [
@@ -63,7 +69,9 @@ __all__ = [
     "Site",
     "Undo",
     "about",
+    "bandwidth_limit",
     "constructor",
+    "dns_failure",
     "edge_bandwidth",
     "edge_down",
     "edge_flapping",
@@ -96,6 +104,10 @@ __all__ = [
     "llm_slow_tokens",
     "llm_unfinished",
     "llm_wrong_model",
+    "packet_corruption",
+    "packet_delay",
+    "packet_loss",
+    "partition",
     "register",
     "switchover",
 ]

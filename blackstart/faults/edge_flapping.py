@@ -51,7 +51,7 @@ class EdgeFlapping(EdgeFault):
 
     def details(self, id: str) -> dict[str, Any]:
         """What the helper is called."""
-        return {"helper": f"blackstart-helper-flap-{id}"}
+        return {"helper": f"{_helpers.PREFIX}-flap-{id}"}
 
     def restoring(self, proxy: str, data: Mapping[str, Any]) -> list[Request]:
         """See EdgeFault.restoring."""
