@@ -92,6 +92,15 @@ class HasLogs(Protocol):
 
 
 @runtime_checkable
+class Stoppable(Protocol):
+    """Can ask a container to end, and tell one life of it from another and how the last one ended."""
+
+    def stop(self, name: str, timeout_s: float) -> None: ...
+    def started(self, name: str) -> str: ...
+    def exit_code(self, name: str) -> int: ...
+
+
+@runtime_checkable
 class Addressable(Protocol):
     """Can tell by which addresses the others of its run reach a container; none while it is down."""
 
@@ -112,6 +121,7 @@ CAPABILITIES: dict[str, type] = {
     "exec": Executable,
     "signal": Signallable,
     "logs": HasLogs,
+    "stop": Stoppable,
     "address": Addressable,
     "shape": Shapeable,
 }

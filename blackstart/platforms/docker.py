@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +81,14 @@ class DockerPlatform:
         """Whether every process of the container is frozen."""
         return bool(self._state(name).get("Paused"))
 
+    def started(self, name: str) -> str:
+        """When the container was last started, as the engine writes it: no two lives have the same."""
+        return str(self._state(name)["StartedAt"])
+
+    def exit_code(self, name: str) -> int:
+        """How the last life of the container ended; 137 is SIGKILL. 0 while it runs."""
+        return int(self._state(name)["ExitCode"])
+
     def addresses(self, name: str) -> builtins.list[str]:
         """By which addresses the others of its run reach the container; none while it is down."""
         networks = self._ours(name).attrs["NetworkSettings"]["Networks"].values()
@@ -100,6 +109,13 @@ class DockerPlatform:
                 container.unpause()
             if container.status != "exited":
                 container.kill()
+        self._await(name, "to be down", lambda: not self.is_running(name))
+
+    def stop(self, name: str, timeout_s: float) -> None:
+        """SIGTERM the container's first process, SIGKILL it after `timeout_s`; returns once it is down."""
+        container = self._ours(name)
+        with _asked(f"stop {name}"):
+            container.stop(timeout=math.ceil(timeout_s))
         self._await(name, "to be down", lambda: not self.is_running(name))
 
     def start(self, name: str) -> None:

@@ -62,6 +62,7 @@ class FakePlatform:
     answer: Callable[[str, Sequence[str]], ExecResult] | None = None
     host_ports: dict[int, int] = field(default_factory=dict)
     next_pid: int = 1000
+    code: int = 143
     schedulers: tuple[str, ...] = ("htb", "tbf")
 
     def engine_id(self) -> str:
@@ -111,6 +112,16 @@ class FakePlatform:
         self._to(name, "running")
         for process in self.processes.get(name, {}):
             self.processes[name][process] = [self._pid()]
+
+    def stop(self, name: str, timeout_s: float) -> None:
+        self._to(name, "exited")
+
+    def started(self, name: str) -> str:
+        """Changes with each start."""
+        return str(self.log.count(f"running {name}"))
+
+    def exit_code(self, name: str) -> int:
+        return self.code
 
     def pause(self, name: str) -> None:
         self._to(name, "paused")
