@@ -1,0 +1,74 @@
+"""Restart: a container ends and comes back at once, as in a rolling deployment. Its end is its undo."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import ClassVar
+
+from blackstart.faults._containers import at_once, containers, down, start_again
+from blackstart.faults._registry import constructor, register
+from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.model.durations import Duration, seconds
+from blackstart.model.errors import BiteError
+from blackstart.model.selector import Selector
+from blackstart.model.stack import Stack
+
+
+@register
+@dataclass(frozen=True)
+class Restart(Fault):
+    """SIGTERM to the service's container, SIGKILL after `timeout` (whole seconds), and a start right then."""
+
+    kind: ClassVar[str] = "restart"
+    capabilities: ClassVar[tuple[str, ...]] = ("kill", "pause", "stop")
+    grace: ClassVar[float] = 10.0
+
+    target: str
+    timeout: Duration = "10s"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seconds(self.timeout)
+
+    def validate(self, stack: Stack) -> None:
+        """See Fault.validate."""
+        Selector.parse(self.target).validate(stack)
+
+    def plan(self, site: Site) -> Undo:
+        """Notes which life each is in; InjectionError if one does not run."""
+        names = containers(site, self.target, "restart")
+        lives = {name: site.platform.started(name) for name in names}
+        return Undo(self.kind, site.run_id, names, {"lives": lives}, f"docker start {shlex.join(names)}")
+
+    def inject(self, site: Site, undo: Undo) -> None:
+        """Returns once all have been started anew."""
+
+        def again(name: str) -> None:
+            site.platform.stop(name, seconds(self.timeout))
+            site.platform.start(name)
+
+        at_once(undo.targets, again)
+
+    def bite(self, site: Site, undo: Undo) -> str:
+        """Each has been started since the plan."""
+        for name, life in undo.data["lives"].items():
+            if site.platform.started(name) == life:
+                raise BiteError(f"{name} is still in the life of {life}")
+        return f"started anew: {', '.join(undo.targets)}"
+
+    @classmethod
+    def undo(cls, undo: Undo, platform: Platform) -> None:
+        """Start those that are down."""
+        start_again(undo.targets, platform)
+
+    @classmethod
+    def undone(cls, undo: Undo, platform: Platform) -> str | None:
+        """See Fault.undone."""
+        return down(undo.targets, platform)
+
+
+@constructor
+def restart(target: str, timeout: Duration = "10s", **options: Duration) -> Restart:
+    """Restart the container of `target`: `restart("app[zone=b]")`."""
+    return Restart(target, timeout, **options)
