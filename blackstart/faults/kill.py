@@ -45,14 +45,7 @@ class Kill(Fault):
                 raise InjectionError(f"{name} does not run: there is nothing to kill")
             if self.process is None:
                 continue
-            pids[name] = list(site.platform.pids(name, self.process))
-            if not pids[name]:
-                raise InjectionError(
-                    f"{name} has no process {self.process!r}; it has: {_processes(site, name)}"
-                )
-            if 1 in pids[name]:
-                # The kernel drops signals to PID 1 from inside its namespace: the kill would be a lie.
-                raise InjectionError(f"{self.process!r} is PID 1 of {name}; kill the container instead")
+            pids[name] = processes_of(site, name, self.process, "kill the container")
         manual = f"docker start {shlex.join(names)}"
         return Undo(self.kind, site.run_id, names, {"process": self.process, "pids": pids}, manual)
 
@@ -113,6 +106,17 @@ class Kill(Fault):
 def kill(target: str, process: str | None = None, **options: Unpack[Options]) -> Kill:
     """Kill the processes named `process` of `target`, or its whole container: `kill("app-1")`."""
     return Kill(target, process, **options)
+
+
+def processes_of(site: Site, name: str, process: str, instead: str) -> list[int]:
+    """Pids of `process` in the container; InjectionError if there is none, or it is PID 1."""
+    pids = list(site.platform.pids(name, process))
+    if not pids:
+        raise InjectionError(f"{name} has no process {process!r}; it has: {_processes(site, name)}")
+    if 1 in pids:
+        # The kernel drops these signals to PID 1 from inside its namespace: the fault would be a lie.
+        raise InjectionError(f"{process!r} is PID 1 of {name}; {instead} instead")
+    return pids
 
 
 def _processes(site: Site, name: str) -> str:
