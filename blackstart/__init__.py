@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from blackstart.drill.trial import Drill
     from blackstart.faults import (
         bandwidth_limit,
+        crash_loop,
         dns_failure,
         edge_bandwidth,
         edge_down,
@@ -48,10 +49,14 @@ if TYPE_CHECKING:
         llm_slow_tokens,
         llm_unfinished,
         llm_wrong_model,
+        node_kill,
         packet_corruption,
         packet_delay,
         packet_loss,
         partition,
+        restart,
+        stop,
+        suspend,
         switchover,
     )
     from blackstart.model.blast import BlastRadius
@@ -69,6 +74,7 @@ _HOMES = {
     "Objectives": "blackstart.model.objectives",
     "Schedule": "blackstart.schedule",
     "bandwidth_limit": "blackstart.faults",
+    "crash_loop": "blackstart.faults",
     "dns_failure": "blackstart.faults",
     "edge_bandwidth": "blackstart.faults",
     "edge_down": "blackstart.faults",
@@ -101,11 +107,15 @@ _HOMES = {
     "llm_slow_tokens": "blackstart.faults",
     "llm_unfinished": "blackstart.faults",
     "llm_wrong_model": "blackstart.faults",
+    "node_kill": "blackstart.faults",
     "packet_corruption": "blackstart.faults",
     "packet_delay": "blackstart.faults",
     "packet_loss": "blackstart.faults",
     "partition": "blackstart.faults",
     "promoted": "blackstart.observe.until",
+    "restart": "blackstart.faults",
+    "stop": "blackstart.faults",
+    "suspend": "blackstart.faults",
     "switchover": "blackstart.faults",
 }
 
@@ -116,6 +126,7 @@ __all__ = [
     "Objectives",
     "Schedule",
     "bandwidth_limit",
+    "crash_loop",
     "dns_failure",
     "edge_bandwidth",
     "edge_down",
@@ -148,11 +159,15 @@ __all__ = [
     "llm_slow_tokens",
     "llm_unfinished",
     "llm_wrong_model",
+    "node_kill",
     "packet_corruption",
     "packet_delay",
     "packet_loss",
     "partition",
     "promoted",
+    "restart",
+    "stop",
+    "suspend",
     "switchover",
 ]
 

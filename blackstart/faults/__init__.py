@@ -23,6 +23,7 @@ from blackstart.faults._registry import (  # noqa: E402
 )
 from blackstart.faults.bandwidth_limit import bandwidth_limit  # noqa: E402
 from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
+from blackstart.faults.crash_loop import crash_loop  # noqa: E402
 from blackstart.faults.dns_failure import dns_failure  # noqa: E402
 from blackstart.faults.edge_bandwidth import edge_bandwidth  # noqa: E402
 from blackstart.faults.edge_down import edge_down  # noqa: E402
@@ -54,10 +55,14 @@ from blackstart.faults.llm_slow_first_token import llm_slow_first_token  # noqa:
 from blackstart.faults.llm_slow_tokens import llm_slow_tokens  # noqa: E402
 from blackstart.faults.llm_unfinished import llm_unfinished  # noqa: E402
 from blackstart.faults.llm_wrong_model import llm_wrong_model  # noqa: E402
+from blackstart.faults.node_kill import node_kill  # noqa: E402
 from blackstart.faults.packet_corruption import packet_corruption  # noqa: E402
 from blackstart.faults.packet_delay import packet_delay  # noqa: E402
 from blackstart.faults.packet_loss import packet_loss  # noqa: E402
 from blackstart.faults.partition import partition  # noqa: E402
+from blackstart.faults.restart import restart  # noqa: E402
+from blackstart.faults.stop import stop  # noqa: E402
+from blackstart.faults.suspend import suspend  # noqa: E402
 from blackstart.faults.switchover import switchover  # noqa: E402
 
 __all__ = [
@@ -71,6 +76,7 @@ __all__ = [
     "about",
     "bandwidth_limit",
     "constructor",
+    "crash_loop",
     "dns_failure",
     "edge_bandwidth",
     "edge_down",
@@ -104,10 +110,14 @@ __all__ = [
     "llm_slow_tokens",
     "llm_unfinished",
     "llm_wrong_model",
+    "node_kill",
     "packet_corruption",
     "packet_delay",
     "packet_loss",
     "partition",
     "register",
+    "restart",
+    "stop",
+    "suspend",
     "switchover",
 ]

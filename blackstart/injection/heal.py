@@ -12,6 +12,7 @@ from typing import Any
 
 from blackstart.faults._helpers import end_all
 from blackstart.faults._network import clear_all
+from blackstart.faults.suspend import resume_all
 from blackstart.injection.journal import Entry, Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
@@ -158,8 +159,8 @@ def _needs(run_id: str) -> bool:
 
 
 def _heal_foreign(run_id: str, platform: Any) -> Healed:
-    """Without a journal: let frozen containers go on, start services that are down, make every proxy and
-    network as new, end the helpers.
+    """Without a journal: let what is frozen or stopped go on, start services that are down, make every
+    proxy and network as new, end the helpers.
     """
     done, failed = [], []
     containers = platform.list(run_id)
@@ -169,22 +170,26 @@ def _heal_foreign(run_id: str, platform: Any) -> Healed:
                 platform.unpause(container.name)
                 done.append(f"let go on: {container.name}")
             running = platform.is_running(container.name)
-            if running and container.part == "sidecar":
-                done += [
-                    f"taken from {container.name}: {what}" for what in clear_all(platform, container.name)
-                ]
-                end_all(platform, container.name)  # lest one goes on with what is taken back next
-                done += _reset(container.name, platform)
-            elif not running and container.part == "sidecar":
+            if running:
+                done += _mended(container.name, container.part == "sidecar", platform)
+            elif container.part == "sidecar":
                 # Its edges were in its memory, and nothing here tells which they were: a start would only
                 # make it look well.
                 failed.append(f"{container.name}: edges lost: take the run down (blackstart down {run_id})")
-            elif not running:
+            else:
                 platform.start(container.name)
                 done.append(f"started: {container.name}")
         except HarnessError as error:
             failed.append(f"{container.name}: {error}")
     return Healed(run_id, tuple(done), tuple(failed))
+
+
+def _mended(name: str, sidecar: bool, platform: Any) -> list[str]:
+    """Take back whatever a fault left inside a container that runs; what was done."""
+    done = [f"taken from {name}: {what}" for what in clear_all(platform, name)] if sidecar else []
+    end_all(platform, name)  # lest one goes on with what is taken back next
+    done += [f"let go on: {process} of {name}" for process in resume_all(platform, name)]
+    return done + (_reset(name, platform) if sidecar else [])
 
 
 def _reset(sidecar: str, platform: Any) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import requests
 
 from blackstart.faults import Fault, Undo
+from blackstart.model.errors import BiteError
 from blackstart.platforms.waiting import wait_for, wait_until
 from blackstart.stack.running import RunningStack
 
@@ -23,7 +24,9 @@ def injected(fault: Fault, small: RunningStack) -> Iterator[str]:
     kind = type(fault)
     try:
         fault.inject(small, undo)
-        bite = wait_for(f"bite of {fault.kind}", lambda: fault.bite(small, undo), limit=fault.bite_limit)
+        bite = wait_for(
+            f"bite of {fault.kind}", lambda: fault.bite(small, undo), limit=fault.bite_limit, error=BiteError
+        )
         # What a supervisor brings back at once has ended by then; everything else is in force.
         assert fault.kind in ("kill", "restart") or kind.undone(undo, small.platform) is not None
         yield bite
@@ -73,3 +76,16 @@ def client(small: RunningStack, script: str, instance: str = "web-1", limit_s: f
     done = small.exec(instance, ["python3", "-c", _PRELUDE + script], limit_s)
     assert done.code == 0, done.output
     return json.loads(done.output.splitlines()[-1])
+
+
+@contextmanager
+def background(small: RunningStack, instance: str, script: str | Sequence[str]) -> Iterator[Iterator[bytes]]:
+    """A script as for `client`, or a command, run meanwhile; gives what it prints, piece by piece."""
+    argv = ["python3", "-c", _PRELUDE + script] if isinstance(script, str) else list(script)
+    api = small.platform.client.api
+    job = api.exec_create(small.container(instance), argv)["Id"]
+    stream = api.exec_start(job, stream=True, socket=False)
+    try:
+        yield stream
+    finally:
+        stream.close()
