@@ -98,7 +98,9 @@ class NetworkFault(Fault):
             for sidecar, place in places.items()
         )
         expiry = {s: ["sh", "-c", _CLEAR, "clear", *p["clear"]] for s, p in places.items()}
-        return Undo(self.kind, site.run_id, tuple(places), data, manual, expiry, id)
+        # Its peers are places too, at most, but it is the target that something happens to.
+        targets = tuple(site.sidecar(i.name) for i in site.resolve(self.target))
+        return Undo(self.kind, site.run_id, targets, data, manual, expiry, id)
 
     def probes(self, site: Site) -> list[dict[str, Any]]:
         """What `bite` needs to know of who can be asked from where."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._network import ALL
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._shaping import CLASS, ShapingFault
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.sizes import Size, rate_bytes
 
@@ -65,7 +64,7 @@ class BandwidthLimit(ShapingFault):
 
 @constructor
 def bandwidth_limit(
-    target: str, rate: Size = "1Mbit/s", peers: str | Sequence[str] = ALL, **options: Duration
+    target: str, rate: Size = "1Mbit/s", peers: str | Sequence[str] = ALL, **options: Unpack[Options]
 ) -> BandwidthLimit:
     """Narrow an instance's uplink: `bandwidth_limit("pg-1", "2Mbit/s", peers="pg-2")`."""
     return BandwidthLimit(target, peers, rate, **options)

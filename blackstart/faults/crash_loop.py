@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults import _helpers
 from blackstart.faults._containers import containers, down, start_again
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.faults.kill import processes_of
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
@@ -36,6 +36,7 @@ class CrashLoop(Fault):
     """
 
     kind: ClassVar[str] = "crash_loop"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("signal", "exec", "pause", "kill")
     grace: ClassVar[float] = 20.0
     expires_in_place: ClassVar[bool] = True
@@ -125,6 +126,8 @@ class CrashLoop(Fault):
 
 
 @constructor
-def crash_loop(target: str, process: str, interval: Duration = "200ms", **options: Duration) -> CrashLoop:
+def crash_loop(
+    target: str, process: str, interval: Duration = "200ms", **options: Unpack[Options]
+) -> CrashLoop:
     """Kill a process whenever it is back: `crash_loop("pg-1", "postgres", max_duration="30s")`."""
     return CrashLoop(target, process, interval, **options)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._network import NetworkFault, Place, own_addresses
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 
 #: Docker's own DNS server, the only one a container on a network of its own asks.
@@ -76,6 +75,6 @@ class DnsFailure(NetworkFault):
 
 
 @constructor
-def dns_failure(target: str, mode: str = "refused", **options: Duration) -> DnsFailure:
+def dns_failure(target: str, mode: str = "refused", **options: Unpack[Options]) -> DnsFailure:
     """Take the name service away: `dns_failure("app-1", mode="timeout")`."""
     return DnsFailure(target, mode, **options)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options
 from blackstart.model.errors import ConfigError
 from blackstart.model.sizes import Size, rate_bytes
 
@@ -40,7 +40,7 @@ def edge_bandwidth(
     rate: Size = "100kB/s",
     direction: str = "both",
     share: float = 1.0,
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> EdgeBandwidth:
     """Narrow the edges from `target` to `upstream`: `edge_bandwidth("app-1", "llm-1", rate="4kB/s")`."""
     return EdgeBandwidth(target, upstream, port, direction, rate, share=share, **options)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults import _helpers
 from blackstart.faults._edges import REQUESTS, EdgeFault, Request, proxies
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Platform, Site, Undo
+from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
 from blackstart.toxiproxy.client import PROXY_API_PORT, EdgeProxy
@@ -120,7 +120,7 @@ def edge_flapping(
     port: int | None = None,
     down: Duration = "1s",
     up: Duration = "1s",
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> EdgeFlapping:
     """Cut and mend the edges in turn: `edge_flapping("app-1", "redis.primary", down="500ms", up="2s")`."""
     return EdgeFlapping(target, upstream, port, down, up, **options)

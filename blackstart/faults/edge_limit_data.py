@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options
 from blackstart.model.sizes import Size, size_bytes
 
 
@@ -38,7 +38,7 @@ def edge_limit_data(
     size: Size = "1kB",
     direction: str = "both",
     share: float = 1.0,
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> EdgeLimitData:
     """Cut answers short: `edge_limit_data("app-1", "llm-1", size=512, direction="downstream")`."""
     return EdgeLimitData(target, upstream, port, direction, size, share=share, **options)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
-from blackstart.faults.base import Site, Undo
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, InjectionError
 
@@ -85,7 +85,7 @@ def edge_reset(
     after: Duration = 0,
     direction: str = "both",
     share: float = 1.0,
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> EdgeReset:
     """Reset the connections from `target` to `upstream`: `edge_reset("app", "postgres.primary")`."""
     return EdgeReset(target, upstream, port, direction, after, share=share, **options)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
+from blackstart.faults.base import Options
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError
 from blackstart.model.sizes import Size, size_bytes
@@ -56,7 +57,7 @@ def edge_slicer(
     delay: Duration = "1ms",
     direction: str = "both",
     share: float = 1.0,
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> EdgeSlicer:
     """Cut up what `target` and `upstream` say: `edge_slicer("app-1", "llm-1", size=8, delay="10ms")`."""
     return EdgeSlicer(target, upstream, port, direction, size, variation, delay, share=share, **options)

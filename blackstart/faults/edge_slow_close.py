@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
-from blackstart.faults.base import Site, Undo
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
 
@@ -67,7 +67,7 @@ def edge_slow_close(
     delay: Duration = "5s",
     direction: str = "both",
     share: float = 1.0,
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> EdgeSlowClose:
     """Have the ends of connections from `target` to `upstream` arrive late."""
     return EdgeSlowClose(target, upstream, port, direction, delay, share=share, **options)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults import _pods
 from blackstart.faults._containers import at_once, containers
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import BiteError, HarnessError, PlatformError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -37,6 +36,7 @@ class NodeKill(Fault):
     """
 
     kind: ClassVar[str] = "node_kill"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "exec", "pause")
     grace: ClassVar[float] = 15.0
 
@@ -99,6 +99,6 @@ class NodeKill(Fault):
 
 
 @constructor
-def node_kill(target: str, **options: Duration) -> NodeKill:
+def node_kill(target: str, **options: Unpack[Options]) -> NodeKill:
     """Lose the node of an instance: `node_kill("postgres.primary")`."""
     return NodeKill(target, **options)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._network import ALL
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._shaping import CLASS, ShapingFault
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 
 
@@ -49,7 +48,7 @@ class PacketCorruption(ShapingFault):
 
 @constructor
 def packet_corruption(
-    target: str, percent: float = 1.0, peers: str | Sequence[str] = ALL, **options: Duration
+    target: str, percent: float = 1.0, peers: str | Sequence[str] = ALL, **options: Unpack[Options]
 ) -> PacketCorruption:
     """Turn bits on the way: `packet_corruption("pg-1", percent=2, peers="pg-2")`."""
     return PacketCorruption(target, peers, percent, **options)

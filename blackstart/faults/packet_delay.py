@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._network import ALL
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._shaping import ShapingFault
-from blackstart.faults.base import Site, Undo
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
 
@@ -65,7 +65,7 @@ def packet_delay(
     delay: Duration = "100ms",
     jitter: Duration = 0,
     peers: str | Sequence[str] = ALL,
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> PacketDelay:
     """Move an instance far away: `packet_delay("pg-2", "80ms", peers="pg-1")`."""
     return PacketDelay(target, peers, delay, jitter, **options)

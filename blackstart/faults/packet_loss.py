@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._network import (
     ALL,
@@ -17,9 +17,8 @@ from blackstart.faults._network import (
     own_addresses,
 )
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Site, Undo
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.faults.partition import PRIORITY
-from blackstart.model.durations import Duration
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
 
 #: How often the datagrams of the bite may all arrive by chance.
@@ -111,7 +110,7 @@ def packet_loss(
     peers: str | Sequence[str] = ALL,
     percent: float = 10.0,
     direction: str = "both",
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> PacketLoss:
     """Lose packets: `packet_loss("app-1", "redis", percent=5)`."""
     return PacketLoss(target, peers, percent, direction, **options)

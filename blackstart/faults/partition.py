@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._network import (
     ALL,
@@ -15,8 +15,7 @@ from blackstart.faults._network import (
     own_addresses,
 )
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
 
 #: In front of what Docker does with packets to its own DNS.
@@ -54,6 +53,11 @@ class Partition(PeerFault):
         if self.direction not in DIRECTIONS:
             raise ConfigError(f"unknown direction {self.direction!r}; known: {', '.join(DIRECTIONS)}")
 
+    @property
+    def takes_out(self) -> bool:  # type: ignore[override]  # here it depends on the parameters
+        """Whoever is kept from all others serves none of them."""
+        return self.peers == ALL
+
     def places(self, site: Site) -> dict[str, Place]:
         """See NetworkFault.places."""
         found = {}
@@ -90,7 +94,7 @@ class Partition(PeerFault):
 
 @constructor
 def partition(
-    target: str, peers: str | Sequence[str] = ALL, direction: str = "both", **options: Duration
+    target: str, peers: str | Sequence[str] = ALL, direction: str = "both", **options: Unpack[Options]
 ) -> Partition:
     """Cut `target` off: `partition("postgres.primary")`, `partition("pg-1", ["etcd-1", "etcd-2"])`."""
     return Partition(target, peers, direction, **options)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._containers import at_once, containers, down, start_again
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError
 from blackstart.model.selector import Selector
@@ -21,6 +21,7 @@ class Restart(Fault):
     """SIGTERM to the service's container, SIGKILL after `timeout` (whole seconds), and a start right then."""
 
     kind: ClassVar[str] = "restart"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "pause", "stop")
     grace: ClassVar[float] = 10.0
 
@@ -69,6 +70,6 @@ class Restart(Fault):
 
 
 @constructor
-def restart(target: str, timeout: Duration = "10s", **options: Duration) -> Restart:
+def restart(target: str, timeout: Duration = "10s", **options: Unpack[Options]) -> Restart:
     """Restart the container of `target`: `restart("app[zone=b]")`."""
     return Restart(target, timeout, **options)

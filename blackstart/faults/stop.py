@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._containers import at_once, containers, down, start_again
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError
 from blackstart.model.selector import Selector
@@ -24,6 +24,7 @@ class Stop(Fault):
     """SIGTERM to the service's container, and SIGKILL to what still runs after `timeout` (whole seconds)."""
 
     kind: ClassVar[str] = "stop"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "pause", "stop")
     grace: ClassVar[float] = 10.0
 
@@ -72,6 +73,6 @@ class Stop(Fault):
 
 
 @constructor
-def stop(target: str, timeout: Duration = "10s", **options: Duration) -> Stop:
+def stop(target: str, timeout: Duration = "10s", **options: Unpack[Options]) -> Stop:
     """Shut `target` down in order: `stop("app-1", timeout="30s")`."""
     return Stop(target, timeout, **options)

@@ -6,13 +6,12 @@ Patroni hangs and Postgres lives, say. To stop all of a container, freeze it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._containers import containers
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.faults.kill import processes_of
-from blackstart.model.durations import Duration
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -32,6 +31,7 @@ class Suspend(Fault):
     """SIGSTOP to all processes named `process` (as `pgrep -x` knows it); SIGCONT undoes it."""
 
     kind: ClassVar[str] = "suspend"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("signal", "exec", "pause", "kill")
     expires_in_place: ClassVar[bool] = True
 
@@ -97,7 +97,7 @@ class Suspend(Fault):
 
 
 @constructor
-def suspend(target: str, process: str, **options: Duration) -> Suspend:
+def suspend(target: str, process: str, **options: Unpack[Options]) -> Suspend:
     """Stop one process among several: `suspend("postgres.primary", "patroni")`."""
     return Suspend(target, process, **options)
 

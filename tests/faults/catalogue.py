@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from blackstart.faults import REGISTRY, Fault, edge_down, edge_latency, edge_timeout, freeze, kill
+from blackstart.faults import (
+    REGISTRY,
+    Fault,
+    bandwidth_limit,
+    dns_failure,
+    edge_bandwidth,
+    edge_down,
+    edge_flapping,
+    edge_latency,
+    edge_limit_data,
+    edge_reset,
+    edge_slicer,
+    edge_slow_close,
+    edge_timeout,
+    freeze,
+    kill,
+    node_kill,
+    packet_loss,
+    partition,
+    restart,
+    stop,
+    suspend,
+)
 
 #: Those that the small stack can suffer, by kind.
 ON_SMALL: dict[str, Fault] = {
@@ -10,10 +32,36 @@ ON_SMALL: dict[str, Fault] = {
     for fault in (
         kill("web-1"),
         freeze("web-2"),
+        stop("web-1", timeout="1s"),
+        restart("web-2", timeout="1s"),
+        suspend("web-1", "web"),
+        node_kill("web-2"),
         edge_down("web-1", "store-1"),
         edge_latency("web-2", "store-1", latency="200ms"),
         edge_timeout("web-1", "store-1"),
+        edge_bandwidth("web-1", "store-1"),
+        edge_slow_close("web-1", "store-1", delay="500ms"),
+        edge_reset("web-2", "store-1"),
+        edge_slicer("web-1", "store-1"),
+        edge_limit_data("web-2", "store-1"),
+        edge_flapping("web-1", "store-1"),
+        partition("web-1", "store-1"),
+        packet_loss("web-2", percent=20),
+        bandwidth_limit("web-1", "100kB/s"),
+        dns_failure("web-2"),
     )
+}
+
+#: Those that are undone by the very code by which another kind is: tried where all is tried.
+LIKE = {
+    "edge_bandwidth": "edge_latency",
+    "edge_limit_data": "edge_latency",
+    "edge_reset": "edge_latency",
+    "edge_slicer": "edge_latency",
+    "edge_slow_close": "edge_latency",
+    "dns_failure": "partition",
+    "packet_loss": "partition",
+    "restart": "stop",
 }
 
 #: Those that it cannot, each with the reason, and where it is tried instead.
@@ -23,5 +71,8 @@ ELSEWHERE = {
         for kind in REGISTRY
         if kind.startswith("llm_")
     },
+    "crash_loop": "needs a process with a supervisor: tests/faults/test_processes_on_small_stack.py",
+    "packet_corruption": "needs a kernel with netem: tests/faults/test_network_on_small_stack.py",
+    "packet_delay": "needs a kernel with netem: tests/faults/test_network_on_small_stack.py",
     "switchover": "needs Patroni, and has nothing to undo: experiments/test_postgres.py",
 }

@@ -61,7 +61,8 @@ def test_loss_is_put_where_the_packets_arrive() -> None:
     assert inbound.targets == (NET["pg-1"],)
     assert "numgen random mod 10000 < 250" in inbound.data["places"][NET["pg-1"]]["ruleset"]
     outbound = packet_loss("pg-1", direction="outbound").plan(where)
-    assert set(outbound.targets) == {NET["pg-2"], NET["app-1"]}
+    assert outbound.targets == (NET["pg-1"],), "the blast radius counts whom it happens to"
+    assert set(outbound.data["places"]) == {NET["pg-2"], NET["app-1"]}
     assert all(ip(where, "pg-1") in p["ruleset"] for p in outbound.data["places"].values())
 
 

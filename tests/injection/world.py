@@ -19,12 +19,15 @@ nft list ruleset 2>/dev/null | sed -E 's/packets [0-9]+ bytes [0-9]+//'
 echo; tc qdisc show 2>/dev/null; echo; ip -br address; ip route; echo; cat /etc/hosts /etc/resolv.conf
 echo; iptables-save 2>/dev/null | grep -v '^[#:]'
 """
+# What a sidecar that is started anew has others of: addresses, its interface's number, ports of Docker's DNS.
+_OF_ONE_LIFE = re.compile(r"\b(?:172|10|192)(?:\.\d+){3}\b|(?<=@if)\d+|(?<=sport )\d+")
 
 
 def snapshot(small: RunningStack) -> dict[str, Any]:
     """By container: state, limits, processes by name; by instance: edges and the namespace's rules."""
     with ThreadPoolExecutor(8) as pool:
-        containers = pool.map(partial(_container, small), small.platform.list(small.run_id))
+        # One after the other: each would see the other's processes.
+        containers = list(pool.map(partial(_container, small), small.platform.list(small.run_id)))
         instances = pool.map(partial(_instance, small), (i.name for i in small.stack.instances))
         return dict([*containers, *instances])
 
@@ -57,8 +60,7 @@ def _instance(small: RunningStack, name: str) -> tuple[str, dict[str, Any]]:
     proxies = small.toxiproxy(name).proxies()
     return f"pod {name}", {
         "edges": {n: (p.enabled, p.listen, p.upstream, sorted(p.toxics())) for n, p in proxies.items()},
-        # A sidecar that is started anew may get another address.
-        "network": re.sub(r"\b(172|10|192)(\.\d+){3}\b", "IP", shown),
+        "network": _OF_ONE_LIFE.sub("_", shown),
     }
 
 
