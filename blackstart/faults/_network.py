@@ -217,12 +217,7 @@ def clear_all(platform: Platform, sidecar: str) -> list[str]:
 
 
 def _candidates(selector: str, stack: Stack) -> set[str]:
-    wanted = Selector.parse(selector)
-    return {
-        i.name
-        for i in stack.instances
-        if wanted.name in (i.name, i.service) and wanted.zone in (None, i.zone)
-    }
+    return {i.name for i in Selector.parse(selector).candidates(stack)}
 
 
 def _ruleset(table: str, chains: Chains) -> str:

@@ -12,6 +12,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._shaping import CLASS, ShapingFault
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 from blackstart.model.sizes import Size, rate_bytes
 
 # Sends so many datagrams of about 1 kB, then says what the scheduler made of them.
@@ -31,6 +32,7 @@ class BandwidthLimit(ShapingFault):
     """
 
     kind: ClassVar[str] = "bandwidth_limit"
+    mode: ClassVar[Mode] = Mode.SLOW
     scheduler: ClassVar[str] = "tbf"
 
     rate: Size = "1Mbit/s"

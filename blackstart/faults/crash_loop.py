@@ -12,6 +12,7 @@ from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_i
 from blackstart.faults.kill import processes_of
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 from blackstart.platforms.waiting import GiveUp
@@ -28,7 +29,7 @@ _ITSELF = ("sh", "sleep", "pkill", "date")
 @register
 @dataclass(frozen=True)
 class CrashLoop(Fault):
-    """SIGKILL to all processes named `process`, again every `interval`: none lives longer than that.
+    """SIGKILL to all processes of `target` named `process`, again every `interval`: none lives longer than that.
 
     For a process that something in its container brings back; a container that ends with it stays down,
     which is no loop: kill that one. A helper in the container does it, for at most `max_duration` (whole
@@ -36,6 +37,7 @@ class CrashLoop(Fault):
     """
 
     kind: ClassVar[str] = "crash_loop"
+    mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("signal", "exec", "pause", "kill")
     grace: ClassVar[float] = 20.0

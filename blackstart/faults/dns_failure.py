@@ -9,6 +9,7 @@ from blackstart.faults._network import NetworkFault, Place, own_addresses
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 
 #: Docker's own DNS server, the only one a container on a network of its own asks.
 SERVER = "127.0.0.11"
@@ -23,7 +24,7 @@ _REFUSE = (
 )
 # Where it would arrive: a question that is dropped where it leaves is not lost but forbidden (EPERM).
 _SWALLOW = ("input", -150, (f"ip daddr {SERVER} counter drop",))
-MODES = {"refused": _REFUSE, "timeout": _SWALLOW}
+WAYS = {"refused": _REFUSE, "timeout": _SWALLOW}
 
 # Looks a name up once, waiting 1 s for the answer; prints what became of it and after how many ms.
 _LOOKUP = r"""
@@ -35,7 +36,7 @@ echo $(( (${EPOCHREALTIME/./} - t0) / 1000 ))
 @register
 @dataclass(frozen=True)
 class DnsFailure(NetworkFault):
-    """Refuse the lookups of `target` (`refused`), or never answer them (`timeout`).
+    """Fail the lookups of `target`: `how` is `refused`, at once, or `timeout`, never answered.
 
     Names in the hosts file, as those of the upstreams are for the service, resolve as ever. The sidecar's
     proxies look their upstreams up for each connection: so new connections on every edge fail, at once or
@@ -43,20 +44,21 @@ class DnsFailure(NetworkFault):
     """
 
     kind: ClassVar[str] = "dns_failure"
+    mode: ClassVar[Mode] = Mode.CUT
 
-    mode: str = "refused"
+    how: str = "refused"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in MODES:
-            raise ConfigError(f"unknown mode {self.mode!r}; known: {', '.join(MODES)}")
+        if self.how not in WAYS:
+            raise ConfigError(f"unknown way {self.how!r}; known: {', '.join(WAYS)}")
 
     def places(self, site: Site) -> dict[str, Place]:
         """See NetworkFault.places."""
         targets = [i.name for i in site.resolve(self.target)]
         for target in targets:
             own_addresses(site, target)
-        return {target: Place({"dns": MODES[self.mode]}) for target in targets}
+        return {target: Place({"dns": WAYS[self.how]}) for target in targets}
 
     def probes(self, site: Site) -> list[dict[str, Any]]:
         """Each target looks up itself: the alias that all of the run know it by."""
@@ -75,6 +77,6 @@ class DnsFailure(NetworkFault):
 
 
 @constructor
-def dns_failure(target: str, mode: str = "refused", **options: Unpack[Options]) -> DnsFailure:
-    """Take the name service away: `dns_failure("app-1", mode="timeout")`."""
-    return DnsFailure(target, mode, **options)
+def dns_failure(target: str, how: str = "refused", **options: Unpack[Options]) -> DnsFailure:
+    """Take the name service away: `dns_failure("app-1", how="timeout")`."""
+    return DnsFailure(target, how, **options)

@@ -9,6 +9,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
 from blackstart.faults.base import Options
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 from blackstart.model.sizes import Size, rate_bytes
 
 
@@ -18,6 +19,7 @@ class EdgeBandwidth(ToxicFault):
     """Let at most `rate` pass the edges, for each connection and each direction by itself."""
 
     kind: ClassVar[str] = "edge_bandwidth"
+    mode: ClassVar[Mode] = Mode.SLOW
     toxic: ClassVar[str] = "bandwidth"
 
     rate: Size = "100kB/s"

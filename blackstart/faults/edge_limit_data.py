@@ -8,6 +8,7 @@ from typing import ClassVar, Unpack
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._toxics import ToxicFault
 from blackstart.faults.base import Options
+from blackstart.model.modes import Mode
 from blackstart.model.sizes import Size, size_bytes
 
 
@@ -17,6 +18,7 @@ class EdgeLimitData(ToxicFault):
     """Close each connection on the edges once `size` has passed it, counted from the injection on."""
 
     kind: ClassVar[str] = "edge_limit_data"
+    mode: ClassVar[Mode] = Mode.LOSSY
     toxic: ClassVar[str] = "limit_data"
 
     size: Size = "1kB"

@@ -11,6 +11,7 @@ from blackstart.faults._toxics import ToxicFault
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, InjectionError
+from blackstart.model.modes import Mode
 
 # Aborts the proxy's end of every connection to the places given; the callers get the reset. Prints how many.
 _ABORT = r"""
@@ -40,6 +41,7 @@ class EdgeReset(ToxicFault):
     """
 
     kind: ClassVar[str] = "edge_reset"
+    mode: ClassVar[Mode] = Mode.LOSSY
     toxic: ClassVar[str] = "reset_peer"
 
     after: Duration = 0

@@ -10,6 +10,7 @@ from blackstart.faults._toxics import ToxicFault
 from blackstart.faults.base import Options
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 from blackstart.model.sizes import Size, size_bytes
 
 
@@ -23,6 +24,7 @@ class EdgeSlicer(ToxicFault):
     """
 
     kind: ClassVar[str] = "edge_slicer"
+    mode: ClassVar[Mode] = Mode.LOSSY
     toxic: ClassVar[str] = "slicer"
 
     size: Size = 16

@@ -11,6 +11,7 @@ from blackstart.faults._toxics import ToxicFault
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 
 # Says what makes a server of HTTP, Redis or most others hang up, and prints after how many ms it did.
 _PROBE = r"""
@@ -27,6 +28,7 @@ class EdgeSlowClose(ToxicFault):
     """Hold back the end of every connection on the edges for `delay`; what was said arrives in time."""
 
     kind: ClassVar[str] = "edge_slow_close"
+    mode: ClassVar[Mode] = Mode.SLOW
     toxic: ClassVar[str] = "slow_close"
 
     delay: Duration = "5s"
@@ -69,5 +71,5 @@ def edge_slow_close(
     share: float = 1.0,
     **options: Unpack[Options],
 ) -> EdgeSlowClose:
-    """Have the ends of connections from `target` to `upstream` arrive late."""
+    """Have hang-ups arrive late: `edge_slow_close("app-1", "llm-1", delay="10s")`."""
     return EdgeSlowClose(target, upstream, port, direction, delay, share=share, **options)

@@ -11,6 +11,7 @@ from blackstart.faults._containers import at_once, containers
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import BiteError, HarnessError, PlatformError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -29,13 +30,14 @@ _UNMUTE = 'if nft list table inet "$1" >/dev/null 2>&1; then nft delete table in
 @register
 @dataclass(frozen=True)
 class NodeKill(Fault):
-    """Mute the instance's network, then SIGKILL its sidecar and its service.
+    """Mute the network of `target`, then SIGKILL its sidecar and its service.
 
     Connections to it hang until their owners give up, new ones find no host, its name is no longer known.
     What the service keeps in its container is there again after the undo, which makes every edge anew.
     """
 
     kind: ClassVar[str] = "node_kill"
+    mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "exec", "pause")
     grace: ClassVar[float] = 15.0

@@ -11,6 +11,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._shaping import CLASS, ShapingFault
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -23,6 +24,7 @@ class PacketCorruption(ShapingFault):
     """
 
     kind: ClassVar[str] = "packet_corruption"
+    mode: ClassVar[Mode] = Mode.LOSSY
     scheduler: ClassVar[str] = "netem"
 
     percent: float = 1.0

@@ -12,6 +12,7 @@ from blackstart.faults._shaping import ShapingFault
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 
 # A datagram to a port where nobody listens; prints after how many ms the refusal came.
 _PROBE = r"""
@@ -29,6 +30,7 @@ class PacketDelay(ShapingFault):
     """
 
     kind: ClassVar[str] = "packet_delay"
+    mode: ClassVar[Mode] = Mode.SLOW
     scheduler: ClassVar[str] = "netem"
 
     delay: Duration = "100ms"

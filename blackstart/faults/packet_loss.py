@@ -20,6 +20,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.faults.partition import PRIORITY
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
+from blackstart.model.modes import Mode
 
 #: How often the datagrams of the bite may all arrive by chance.
 _MISS = 1e-6
@@ -34,12 +35,14 @@ exec 3<>"/dev/udp/$1/9" || exit; for ((n = 0; n < $2; n++)); do echo >&3; done 2
 class PacketLoss(PeerFault):
     """Drop `percent` of the packets between `target` and `peers`, each drawn by itself by the kernel.
 
+    `direction` is `inbound`, `outbound` or `both`, as the target sees it, and `both` loses `percent` each way.
+
     They are dropped where they arrive: `inbound` at the target, `outbound` at its peers. At the sender the
-    kernel would tell TCP, which then sends again at once, as no lossy network lets it. `both` loses
-    `percent` each way.
+    kernel would tell TCP, which then sends again at once, as no lossy network lets it.
     """
 
     kind: ClassVar[str] = "packet_loss"
+    mode: ClassVar[Mode] = Mode.LOSSY
 
     percent: float = 10.0
     direction: str = "both"

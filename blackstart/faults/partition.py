@@ -17,6 +17,7 @@ from blackstart.faults._network import (
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
+from blackstart.model.modes import Mode
 
 #: In front of what Docker does with packets to its own DNS.
 PRIORITY = -150
@@ -38,13 +39,15 @@ done; wait
 class Partition(PeerFault):
     """Drop every packet between `target` and `peers`, in the target's network namespace.
 
-    `inbound` drops what the target is sent, `outbound` what it sends; TCP connections die either way, but
-    in an asymmetric partition one side still hears the other. Instances of one service as target and peers
-    are kept from each other. Nothing is refused, all just vanishes (a UDP sender is told that it may not
-    send). A peer that is down when the fault strikes, or comes back under another address, is not kept out.
+    A `direction` of `inbound` drops what the target is sent, `outbound` what it sends, `both` both. TCP
+    connections die either way, but in an asymmetric partition one side still hears the other. Instances of
+    one service as target and peers are kept from each other. Nothing is refused, all just vanishes (a UDP
+    sender is told that it may not send). A peer that is down when the fault strikes, or comes back under
+    another address, is not kept out.
     """
 
     kind: ClassVar[str] = "partition"
+    mode: ClassVar[Mode] = Mode.CUT
 
     direction: str = "both"
 

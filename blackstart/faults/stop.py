@@ -11,6 +11,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -24,6 +25,7 @@ class Stop(Fault):
     """SIGTERM to the service's container, and SIGKILL to what still runs after `timeout` (whole seconds)."""
 
     kind: ClassVar[str] = "stop"
+    mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "pause", "stop")
     grace: ClassVar[float] = 10.0

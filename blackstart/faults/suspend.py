@@ -13,6 +13,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.faults.kill import processes_of
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -28,9 +29,10 @@ done; exit 0
 @register
 @dataclass(frozen=True)
 class Suspend(Fault):
-    """SIGSTOP to all processes named `process` (as `pgrep -x` knows it); SIGCONT undoes it."""
+    """SIGSTOP to all processes of `target` named `process` (as `pgrep -x` knows it); SIGCONT undoes it."""
 
     kind: ClassVar[str] = "suspend"
+    mode: ClassVar[Mode] = Mode.FROZEN
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("signal", "exec", "pause", "kill")
     expires_in_place: ClassVar[bool] = True

@@ -45,7 +45,7 @@ def test_a_frozen_or_killed_container_does_not_end_in_place() -> None:
 
 def test_a_mistyped_kind_is_answered_with_the_one_that_was_meant() -> None:
     with pytest.raises(
-        ConfigError, match=r"'edge_latncy' \(did you mean 'edge_latency'\?\); known: edge_down"
+        ConfigError, match=r"'edge_latncy' \(did you mean 'edge_latency'\?\); known: .*edge_down"
     ):
         about("edge_latncy")
 

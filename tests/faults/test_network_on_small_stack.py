@@ -181,9 +181,9 @@ print(json.dumps([found, time.monotonic() - t0]))
 """
 
 
-@pytest.mark.parametrize(("mode", "least_s", "most_s"), [("refused", 0, 0.5), ("timeout", 0.9, 4)])
-def test_names_are_no_longer_found(small: RunningStack, mode: str, least_s: float, most_s: float) -> None:
-    with injected(dns_failure("web-1", mode=mode), small) as bite:
+@pytest.mark.parametrize(("how", "least_s", "most_s"), [("refused", 0, 0.5), ("timeout", 0.9, 4)])
+def test_names_are_no_longer_found(small: RunningStack, how: str, least_s: float, most_s: float) -> None:
+    with injected(dns_failure("web-1", how=how), small) as bite:
         assert "found no web-1.net within" in bite
         found, took_s = client(small, LOOKUP)
         assert not found
