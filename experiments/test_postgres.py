@@ -2,7 +2,7 @@
 
 import pytest
 
-from blackstart import Control, Drill, Objectives, experiment, kill, promoted, switchover
+from blackstart import Control, Drill, Objectives, experiment, kill, promoted, suspend, switchover
 
 pytestmark = pytest.mark.headline
 
@@ -29,3 +29,18 @@ def test_primary_crash(drill: Drill) -> None:
 def test_planned_switchover(drill: Drill) -> None:
     drill.inject(switchover("postgres"))
     drill.observe(until=promoted("postgres"), limit="30s")
+
+
+@experiment(
+    hypothesis="When Patroni hangs on the primary while its Postgres lives on, the standby takes over, and "
+    "the former primary acknowledges no write that it could not keep.",
+    runbook="postgres-zombie-primary",
+    objectives=Objectives(split_brain=0, lost=0, duplicate=0),
+    control=Control(variant="async-replication", breaks="split_brain"),
+    # Clients past the proxy: nobody cuts them off from the zombie.
+    load={"sql-direct": 20},
+)
+def test_patroni_hangs(drill: Drill) -> None:
+    with drill.inject(suspend("postgres.primary", process="patroni")):
+        drill.observe(until=promoted("postgres"), limit="60s")
+        drill.hold("5s")

@@ -29,7 +29,7 @@ _ITSELF = ("sh", "sleep", "pkill", "date")
 @register
 @dataclass(frozen=True)
 class CrashLoop(Fault):
-    """SIGKILL to all processes of `target` named `process`, again every `interval`: none lives longer than that.
+    """SIGKILL to all processes of `target` named `process`, again every `interval`: none lives longer.
 
     For a process that something in its container brings back; a container that ends with it stays down,
     which is no loop: kill that one. A helper in the container does it, for at most `max_duration` (whole

@@ -33,9 +33,9 @@ exec 3<>"/dev/udp/$1/9" || exit; for ((n = 0; n < $2; n++)); do echo >&3; done 2
 @register
 @dataclass(frozen=True)
 class PacketLoss(PeerFault):
-    """Drop `percent` of the packets between `target` and `peers`, each drawn by itself by the kernel.
+    """Drop `percent` of the packets between `target` and `peers`, each drawn by the kernel.
 
-    `direction` is `inbound`, `outbound` or `both`, as the target sees it, and `both` loses `percent` each way.
+    `direction` is `inbound`, `outbound` or `both`, as the target sees it; `both` loses `percent` each way.
 
     They are dropped where they arrive: `inbound` at the target, `outbound` at its peers. At the sender the
     kernel would tell TCP, which then sends again at once, as no lossy network lets it.
