@@ -31,8 +31,8 @@ def samples(rate: float, until: float, bad: list[tuple[float, float]]) -> list[S
 def test_an_outage_is_as_long_as_the_middle_of_its_bounds(tmp_path: Path) -> None:
     folder = as_history(samples(100, 8, [(2.001, 2.499), (4.0, 4.25)]), tmp_path / "other")
     first, second = outages(folder)
-    assert (first.begin, first.length) == (pytest.approx(2.01), pytest.approx(0.49))
-    assert (second.begin, second.length) == (pytest.approx(4.0), pytest.approx(0.25))
+    assert (first.begin, first.length) == pytest.approx((2.01, 0.49))
+    assert (second.begin, second.length) == pytest.approx((4.0, 0.25))
 
 
 def test_requests_that_overlap_make_a_history_all_the_same(tmp_path: Path) -> None:
