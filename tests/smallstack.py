@@ -22,7 +22,13 @@ stack = Stack(
     sidecar=Image("toxiproxy", HERE.parent / "sut" / "toxiproxy"),
     instances=(
         Instance(
-            "store-1", "store", WEB, {"redis": 6379}, command=("store",), ready=Command(("redis-cli", "ping"))
+            "store-1",
+            "store",
+            WEB,
+            {"redis": 6379},
+            command=("store",),
+            ready=Command(("redis-cli", "ping")),
+            disks={"/data": "32m"},
         ),
         web("web-1", "a"),
         web("web-2", "b"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from blackstart.model.errors import ConfigError
+
+#: Sizes of disks, as the kernel reads them.
+_SIZE = re.compile(r"[1-9]\d*[kmg]")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Instance:
     `calls` names the instances it calls: each is reached by its plain name, through this pod's sidecar.
     `plays` names the scripted parts that it plays for faults, as `llm`: a model provider that takes scripts.
     `ready` is a condition from `blackstart.stack.conditions`; None means running is ready.
+    `disks` maps paths in the service's container to sizes, as `{"/data": "64m"}`: each is a file system of
+    that size, held in memory, which lives as long as the stack. Without one the service writes where its
+    container does, and no disk of its can be full.
     """
 
     name: str
@@ -72,6 +79,7 @@ class Instance:
     ready: Any = None
     plays: tuple[str, ...] = ()
     memory: str = "512m"
+    disks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,12 @@ class Stack:
                 if upstream not in names:
                     raise ConfigError(
                         f"{instance.name} calls unknown instance {upstream!r}; known: {', '.join(names)}"
+                    )
+            for path, size in instance.disks.items():
+                if not path.startswith("/") or not _SIZE.fullmatch(size):
+                    raise ConfigError(
+                        f"{instance.name}: disk {path!r} of size {size!r}: write an absolute path, "
+                        "and a number with k, m or g"
                     )
             for port in instance.publish:
                 if port not in instance.ports:

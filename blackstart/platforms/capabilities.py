@@ -25,6 +25,11 @@ def is_left(name: str) -> bool:
     return name.endswith(_LEFT)
 
 
+def disk_place(instance: str, path: str) -> str:
+    """Where the keeper of a run's disks has the one that `instance` knows as `path`."""
+    return f"/disks/{instance}{path}"
+
+
 @dataclass(frozen=True)
 class ExecResult:
     """Exit code and output (stdout and stderr together) of a command run inside a container."""
@@ -114,6 +119,17 @@ class Shapeable(Protocol):
     def has_scheduler(self, name: str, scheduler: str) -> bool: ...
 
 
+@runtime_checkable
+class Limitable(Protocol):
+    """Can limit how many processors a container uses, while it runs (None is no limit), and tells whether the
+    kernel killed in it for want of memory.
+    """
+
+    def cpu_limit(self, name: str) -> float | None: ...
+    def limit_cpu(self, name: str, cpus: float | None) -> None: ...
+    def oom_killed(self, name: str) -> bool: ...
+
+
 #: By the name a fault asks for it.
 CAPABILITIES: dict[str, type] = {
     "kill": Killable,
@@ -124,6 +140,7 @@ CAPABILITIES: dict[str, type] = {
     "stop": Stoppable,
     "address": Addressable,
     "shape": Shapeable,
+    "limit": Limitable,
 }
 
 

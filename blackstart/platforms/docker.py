@@ -6,7 +6,7 @@ import builtins
 import contextlib
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,9 @@ from docker.models.networks import Network
 from blackstart.model.errors import PlatformError
 from blackstart.platforms import kernel
 from blackstart.platforms.capabilities import Container, ExecResult, Moment, left
+from blackstart.platforms.docker_limits import DockerLimits
+from blackstart.platforms.docker_words import asked as _asked
+from blackstart.platforms.docker_words import why as _why
 from blackstart.platforms.waiting import wait_until
 
 LABEL = "blackstart"
@@ -31,7 +34,7 @@ _REMOVERS = 8
 _ENDPOINTS = 3.0
 
 
-class DockerPlatform:
+class DockerPlatform(DockerLimits):
     """Containers addressed by their names. Only containers labelled with a run of ours are touched.
 
     Every method raises PlatformError when the engine refuses, is gone, or the container is not ours.
@@ -318,18 +321,3 @@ def _container(data: dict[str, Any]) -> Container:
             int(p["PrivatePort"]): int(p["PublicPort"]) for p in data.get("Ports") or () if "PublicPort" in p
         },
     )
-
-
-@contextlib.contextmanager
-def _asked(action: str) -> Iterator[None]:
-    """Turn what the Docker SDK raises into PlatformError."""
-    try:
-        yield
-    except (DockerException, requests.RequestException) as error:
-        raise PlatformError(f"cannot {action}: {_why(error)}") from error
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, requests.ConnectionError):
-        return f"the Docker engine does not answer ({error})"
-    return str(getattr(error, "explanation", None) or error)

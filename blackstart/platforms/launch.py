@@ -37,12 +37,14 @@ def launch(
     command: Sequence[str] | None = None,
     env: Mapping[str, str] | None = None,
     publish: Sequence[int] = (),
+    mounts: Mapping[str, str] | None = None,
     **options: Any,
 ) -> dict[int, int]:
     """Create and start a container; returns container port -> host port on 127.0.0.1 for those in `publish`.
 
-    `options` go to the Docker SDK. Host ports are chosen once: a restart keeps them. A port that
-    someone else took meanwhile is chosen anew. Raises PlatformError with the engine's own words.
+    `mounts` gives volumes by name their places; `options` go to the Docker SDK. Host ports are chosen once: a
+    restart keeps them. A port that someone else took meanwhile is chosen anew. Raises PlatformError with the
+    engine's own words.
     """
     testcontainers_config.ryuk_disabled = True
     for attempt in range(1, _ATTEMPTS + 1):
@@ -52,6 +54,8 @@ def launch(
         # One connection pool for all: each DockerContainer brings its own client along otherwise.
         container.get_docker_client().client = client
         container.with_envs(**dict(env or {}))
+        for volume, place in (mounts or {}).items():
+            container.with_volume_mapping(volume, place, "rw")
         if command is not None:
             container.with_command(list(command))
         container.ports.update(

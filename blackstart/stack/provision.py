@@ -12,7 +12,7 @@ from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import ProvisionError, SteadyStateError
 from blackstart.model.stack import Instance, Stack
 from blackstart.platforms.waiting import wait_until
-from blackstart.stack import edges
+from blackstart.stack import disks, edges
 from blackstart.stack.running import PROXY_API_PORT, RunningStack
 from blackstart.stack.steady import Progress, steady
 
@@ -51,6 +51,8 @@ def up(
     began = time.monotonic()
     try:
         network(platform.client, _network(run_id), _labels(stack, run_id))
+        bare = RunningStack(stack, run_id, platform, {})
+        disks.create(bare, tags[stack.sidecar.name], _labels(stack, run_id))
         ports = _in_parallel(
             {i.name: partial(_pod, stack, i, run_id, platform, tags) for i in stack.instances}
         )
@@ -74,6 +76,8 @@ def reset(running: RunningStack, limit: Duration, progress: Progress | None = No
     """
     began = time.monotonic()
     names = [i.name for i in running.stack.instances]
+    if any(i.disks for i in running.stack.instances):
+        running.platform.start(running.keeper)
     status = {c.name: c.status for c in running.platform.list(running.run_id)}
     _in_parallel({n: partial(_revive, running, n, status) for n in names})
     _in_parallel({n: partial(edges.restore, running, n) for n in names})
@@ -128,6 +132,7 @@ def _service(running: RunningStack, instance: Instance, image: str, env: Mapping
         env=env,
         network_mode=f"container:{running.sidecar(instance.name)}",
         mem_limit=instance.memory,
+        mounts=disks.mounts(running, instance),
     )
 
 

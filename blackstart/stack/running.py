@@ -37,6 +37,7 @@ def fingerprint(stack: Stack, tags: Mapping[str, str]) -> str:
             "calls": i.calls,
             "publish": sorted(i.publish),
             "memory": i.memory,
+            "disks": dict(i.disks),
         }
         for i in stack.instances
     }
@@ -65,7 +66,10 @@ class RunningStack:
         found = {c.name for c in platform.list(run_id)}
         bare = cls(stack, run_id, platform, {})
         wanted = {i.name: (bare.sidecar(i.name), bare.container(i.name)) for i in stack.instances}
-        if missing := [name for pair in wanted.values() for name in pair if name not in found]:
+        needed = [name for pair in wanted.values() for name in pair]
+        if any(i.disks for i in stack.instances):
+            needed.append(bare.keeper)
+        if missing := [name for name in needed if name not in found]:
             raise ProvisionError(
                 f"run {run_id} of stack {stack.name!r} is not complete: no {', '.join(missing)}"
             )
@@ -81,6 +85,11 @@ class RunningStack:
     def sidecar(self, instance: str) -> str:
         """The name of the container that owns the instance's network namespace and edges."""
         return f"{self.container(instance)}-net"
+
+    @property
+    def keeper(self) -> str:
+        """The name of the container that holds every disk of the run, each at `disk_place`."""
+        return f"bs-{self.run_id}-disks"
 
     def address(self, instance: str, port: str) -> tuple[str, int]:
         """Host and port at which this process reaches a published port, by its name in the declaration.

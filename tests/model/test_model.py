@@ -92,3 +92,12 @@ def test_objectives_round_trip_and_refuse_the_unknown() -> None:
 def test_harness_trouble_and_a_failed_hypothesis_are_never_confused() -> None:
     assert not issubclass(HypothesisFailed, HarnessError)
     assert issubclass(HypothesisFailed, AssertionError)
+
+
+@pytest.mark.parametrize(
+    ("path", "size"), [("data", "64m"), ("/data", "64"), ("/data", "0m"), ("/data", "lots")]
+)
+def test_a_disk_needs_an_absolute_path_and_a_size(path: str, size: str) -> None:
+    one = Instance("one", "web", Image("web", Path()), {}, disks={path: size})
+    with pytest.raises(ConfigError, match=r"one: disk .*with k, m or g"):
+        Stack("s", Image("net", Path()), (one,))

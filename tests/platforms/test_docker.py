@@ -89,7 +89,7 @@ def test_logs_of_a_window(platform: DockerPlatform, web: str) -> None:
 
 def test_what_a_run_left_is_listed_with_its_labels(platform: DockerPlatform, small: RunningStack) -> None:
     found = {c.name: c for c in platform.list(small.run_id)}
-    assert len(found) == 2 * len(small.stack.instances)
+    assert len(found) == 2 * len(small.stack.instances) + 1, "and the keeper of the disks"
     sidecar = found[small.sidecar("web-2")]
     assert (sidecar.stack, sidecar.service, sidecar.zone) == ("small", "web", "b")
     assert (sidecar.instance, sidecar.part, sidecar.status) == ("web-2", "sidecar", "running")

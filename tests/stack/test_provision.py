@@ -84,7 +84,9 @@ def test_another_process_finds_the_stack(small: RunningStack) -> None:
 def test_a_run_id_in_use_is_refused(small: RunningStack) -> None:
     with pytest.raises(ProvisionError, match="has containers already"):
         up(small.stack, small.run_id, small.platform, _tags(), print)
-    assert len(small.platform.list(small.run_id)) == 2 * len(small.stack.instances)
+    assert len(small.platform.list(small.run_id)) == 2 * len(small.stack.instances) + 1, (
+        "and the keeper of the disks"
+    )
 
 
 def test_a_container_that_dies_at_start_is_named_with_its_last_lines(

@@ -88,7 +88,9 @@ def test_a_role_that_nobody_holds_is_no_target() -> None:
 
 def test_found_from_another_process_by_labels_alone() -> None:
     names = [f"bs-r1-{i}{part}" for i in ("store-1", "web-1", "web-2") for part in ("", "-net")]
-    platform = cast(DockerPlatform, _Platform(names))
+    with pytest.raises(ProvisionError, match="no bs-r1-disks"):
+        RunningStack.find(smallstack.stack, "r1", cast(DockerPlatform, _Platform(names)))
+    platform = cast(DockerPlatform, _Platform([*names, "bs-r1-disks"]))
     found = RunningStack.find(smallstack.stack, "r1", platform)
     assert found.url("web-2", "http") == "http://127.0.0.1:21001"
 
@@ -135,6 +137,7 @@ def declared(one: Instance = ONE) -> Stack:
         {"calls": ("three", "two")},
         {"publish": ("http",)},
         {"memory": "1g"},
+        {"disks": {"/data": "64m"}},
     ],
     ids=lambda change: next(iter(change)),
 )
