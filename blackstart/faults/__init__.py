@@ -23,7 +23,10 @@ from blackstart.faults._registry import (  # noqa: E402
 )
 from blackstart.faults.bandwidth_limit import bandwidth_limit  # noqa: E402
 from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
+from blackstart.faults.cpu_hog import cpu_hog  # noqa: E402
+from blackstart.faults.cpu_throttle import cpu_throttle  # noqa: E402
 from blackstart.faults.crash_loop import crash_loop  # noqa: E402
+from blackstart.faults.disk_full import disk_full  # noqa: E402
 from blackstart.faults.dns_failure import dns_failure  # noqa: E402
 from blackstart.faults.edge_bandwidth import edge_bandwidth  # noqa: E402
 from blackstart.faults.edge_down import edge_down  # noqa: E402
@@ -34,6 +37,7 @@ from blackstart.faults.edge_reset import edge_reset  # noqa: E402
 from blackstart.faults.edge_slicer import edge_slicer  # noqa: E402
 from blackstart.faults.edge_slow_close import edge_slow_close  # noqa: E402
 from blackstart.faults.edge_timeout import edge_timeout  # noqa: E402
+from blackstart.faults.fds_exhausted import fds_exhausted  # noqa: E402
 from blackstart.faults.freeze import freeze  # noqa: E402
 from blackstart.faults.kill import kill  # noqa: E402
 from blackstart.faults.llm_content_filter import llm_content_filter  # noqa: E402
@@ -55,11 +59,14 @@ from blackstart.faults.llm_slow_first_token import llm_slow_first_token  # noqa:
 from blackstart.faults.llm_slow_tokens import llm_slow_tokens  # noqa: E402
 from blackstart.faults.llm_unfinished import llm_unfinished  # noqa: E402
 from blackstart.faults.llm_wrong_model import llm_wrong_model  # noqa: E402
+from blackstart.faults.memory_hog import memory_hog  # noqa: E402
 from blackstart.faults.node_kill import node_kill  # noqa: E402
 from blackstart.faults.packet_corruption import packet_corruption  # noqa: E402
 from blackstart.faults.packet_delay import packet_delay  # noqa: E402
 from blackstart.faults.packet_loss import packet_loss  # noqa: E402
 from blackstart.faults.partition import partition  # noqa: E402
+from blackstart.faults.postgres_connections import postgres_connections  # noqa: E402
+from blackstart.faults.redis_connections import redis_connections  # noqa: E402
 from blackstart.faults.restart import restart  # noqa: E402
 from blackstart.faults.stop import stop  # noqa: E402
 from blackstart.faults.suspend import suspend  # noqa: E402
@@ -76,7 +83,10 @@ __all__ = [
     "about",
     "bandwidth_limit",
     "constructor",
+    "cpu_hog",
+    "cpu_throttle",
     "crash_loop",
+    "disk_full",
     "dns_failure",
     "edge_bandwidth",
     "edge_down",
@@ -89,6 +99,7 @@ __all__ = [
     "edge_timeout",
     "fault_from_dict",
     "fault_type",
+    "fds_exhausted",
     "freeze",
     "kill",
     "llm_content_filter",
@@ -110,11 +121,14 @@ __all__ = [
     "llm_slow_tokens",
     "llm_unfinished",
     "llm_wrong_model",
+    "memory_hog",
     "node_kill",
     "packet_corruption",
     "packet_delay",
     "packet_loss",
     "partition",
+    "postgres_connections",
+    "redis_connections",
     "register",
     "restart",
     "stop",

@@ -64,6 +64,7 @@ class FakePlatform:
     next_pid: int = 1000
     code: int = 143
     schedulers: tuple[str, ...] = ("htb", "tbf")
+    cpus: dict[str, float | None] = field(default_factory=dict)
 
     def engine_id(self) -> str:
         return self.engine
@@ -129,6 +130,17 @@ class FakePlatform:
     def unpause(self, name: str) -> None:
         self._to(name, "running")
 
+    def cpu_limit(self, name: str) -> float | None:
+        self._reach(name)
+        return self.cpus.get(name)
+
+    def oom_killed(self, name: str) -> bool:
+        return False
+
+    def limit_cpu(self, name: str, cpus: float | None) -> None:
+        self._reach(name)
+        self.cpus[name] = cpus
+
     def exec(self, name: str, cmd: Sequence[str], timeout: float = 10.0) -> ExecResult:
         if self.answer is not None:
             return self.answer(name, cmd)
@@ -191,6 +203,10 @@ class FakeSite:
 
     def sidecar(self, instance: str) -> str:
         return f"{self.container(instance)}-net"
+
+    @property
+    def keeper(self) -> str:
+        return f"bs-{self.run_id}-disks"
 
     def proxy_api(self, instance: str) -> str:
         return self.apis[instance]

@@ -1,0 +1,92 @@
+"""CPU throttle: a container gets less processor time than it asks for, as under a limit set too low."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import ClassVar
+
+from blackstart.faults._registry import constructor, register
+from blackstart.faults._targets import containers, shell
+from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.model.durations import Duration
+from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.selector import Selector
+from blackstart.model.stack import Stack
+
+# Asks for a whole processor for a while: the kernel counts the periods that it cut short.
+_PROBE = """
+throttled() {
+  cat /sys/fs/cgroup/cpu.stat /sys/fs/cgroup/cpu/cpu.stat 2>/dev/null | awk '/^nr_throttled/ { print $2 }'
+}
+before=$(throttled); timeout 0.4 sh -c 'while :; do :; done'; echo "$before $(throttled)"
+"""
+
+
+@register
+@dataclass(frozen=True)
+class CpuThrottle(Fault):
+    """Let the service of `target` use `cpus` processors (0.1 is a tenth of one); its sidecar keeps its own.
+
+    Nothing inside the container could lift the limit, so no helper there ends it.
+    """
+
+    kind: ClassVar[str] = "cpu_throttle"
+    capabilities: ClassVar[tuple[str, ...]] = ("limit", "exec")
+
+    target: str
+    cpus: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.01 <= self.cpus <= 64:
+            raise ConfigError(f"cpus={self.cpus} is no share of processors; valid are 0.01 to 64")
+
+    def validate(self, stack: Stack) -> None:
+        """See Fault.validate."""
+        Selector.parse(self.target).validate(stack)
+
+    def plan(self, site: Site) -> Undo:
+        """Records the limit that each container has now."""
+        names = containers(site, self.target)
+        before = {name: site.platform.cpu_limit(name) for name in names}
+        manual = "; ".join(
+            f"docker update --cpu-quota {round(cpus * 100_000) if cpus else -1} {shlex.quote(name)}"
+            for name, cpus in before.items()
+        )
+        return Undo(self.kind, site.run_id, names, {"before": before}, manual)
+
+    def inject(self, site: Site, undo: Undo) -> None:
+        """See Fault.inject."""
+        for name in undo.targets:
+            site.platform.limit_cpu(name, self.cpus)
+
+    def bite(self, site: Site, undo: Undo) -> str:
+        """A busy loop inside each container is cut short by the kernel."""
+        felt = []
+        for name in undo.targets:
+            counts = [int(word) for word in shell(site.platform, name, _PROBE).split()]
+            if len(counts) != 2 or counts[1] <= counts[0]:
+                raise BiteError(f"{name}: a busy loop is not throttled: {counts}")
+            felt.append(f"{name} throttled in {counts[1] - counts[0]} periods of 100 ms")
+        return ", ".join(felt)
+
+    @classmethod
+    def undo(cls, undo: Undo, platform: Platform) -> None:
+        """See Fault.undo."""
+        for name, cpus in undo.data["before"].items():
+            platform.limit_cpu(name, cpus)
+
+    @classmethod
+    def undone(cls, undo: Undo, platform: Platform) -> str | None:
+        """See Fault.undone."""
+        for name, cpus in undo.data["before"].items():
+            if (now := platform.cpu_limit(name)) != cpus:
+                return f"{name} may use {now} processors, not {cpus or 'all'}"
+        return None
+
+
+@constructor
+def cpu_throttle(target: str, cpus: float = 0.1, **options: Duration) -> CpuThrottle:
+    """Limit the processors of `target`: `cpu_throttle("app-1", cpus=0.2)`."""
+    return CpuThrottle(target, cpus, **options)
