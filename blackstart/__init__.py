@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from blackstart.drill.trial import Drill
     from blackstart.faults import (
         bandwidth_limit,
+        clock_drift,
+        clock_offset,
         cpu_hog,
         cpu_throttle,
         crash_loop,
@@ -81,6 +83,8 @@ _HOMES = {
     "Objectives": "blackstart.model.objectives",
     "Schedule": "blackstart.schedule",
     "bandwidth_limit": "blackstart.faults",
+    "clock_drift": "blackstart.faults",
+    "clock_offset": "blackstart.faults",
     "cpu_hog": "blackstart.faults",
     "cpu_throttle": "blackstart.faults",
     "crash_loop": "blackstart.faults",
@@ -140,6 +144,8 @@ __all__ = [
     "Objectives",
     "Schedule",
     "bandwidth_limit",
+    "clock_drift",
+    "clock_offset",
     "cpu_hog",
     "cpu_throttle",
     "crash_loop",

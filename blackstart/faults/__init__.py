@@ -23,6 +23,8 @@ from blackstart.faults._registry import (  # noqa: E402
 )
 from blackstart.faults.bandwidth_limit import bandwidth_limit  # noqa: E402
 from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
+from blackstart.faults.clock_drift import clock_drift  # noqa: E402
+from blackstart.faults.clock_offset import clock_offset  # noqa: E402
 from blackstart.faults.cpu_hog import cpu_hog  # noqa: E402
 from blackstart.faults.cpu_throttle import cpu_throttle  # noqa: E402
 from blackstart.faults.crash_loop import crash_loop  # noqa: E402
@@ -82,6 +84,8 @@ __all__ = [
     "Undo",
     "about",
     "bandwidth_limit",
+    "clock_drift",
+    "clock_offset",
     "constructor",
     "cpu_hog",
     "cpu_throttle",

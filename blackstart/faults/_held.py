@@ -12,9 +12,9 @@ from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
-# In a session of its own, so that it can be ended together with what it starts.
-_START = 'setsid "$@" </dev/null >/dev/null 2>&1 &'
-_END = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p"; done; :'
+# In a session of its own, so that END can end it together with what it starts.
+START = 'setsid "$@" </dev/null >/dev/null 2>&1 &'
+END = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p"; done; :'
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class HeldFault(Fault):
         id = fresh_id()
         tag = f"blackstart-{self.kind}-{id}"
         data = {"tag": tag, **self.details(site, names)}
-        ending = ["sh", "-c", _END, "sh", pattern(tag)]
+        ending = ["sh", "-c", END, "sh", pattern(tag)]
         manual = "; ".join(f"docker exec {name} pkill -KILL -f {pattern(tag)}" for name in names)
         return Undo(self.kind, site.run_id, names, data, manual, dict.fromkeys(names, ending), id)
 
@@ -54,14 +54,14 @@ class HeldFault(Fault):
     def inject(self, site: Site, undo: Undo) -> None:
         """See Fault.inject."""
         for name in undo.targets:
-            shell(site.platform, name, _START, *self.command(name, undo.data))
+            shell(site.platform, name, START, *self.command(name, undo.data))
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """End the processes; a container that is down took its own along."""
         for name in undo.targets:
             if platform.is_running(name):
-                shell(platform, name, _END, pattern(undo.data["tag"]))
+                shell(platform, name, END, pattern(undo.data["tag"]))
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

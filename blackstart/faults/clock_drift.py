@@ -1,0 +1,62 @@
+"""Clock drift: the wall clock of a service runs fast or slow, and is more wrong every second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from blackstart.faults._clock import SET, ClockFault, checked, off_by
+from blackstart.faults._held import START
+from blackstart.faults._registry import constructor, register
+from blackstart.faults._targets import shell
+from blackstart.faults.base import Site, Undo
+from blackstart.model.durations import Duration
+from blackstart.model.errors import BiteError
+
+# By the kernel's uptime, which nobody fakes. (libfaketime's own rate counts from the start of each process.)
+_DRIFT = SET + (
+    "read began _ </proc/uptime; while :; do read now _ </proc/uptime; "
+    """set_to "$1" "$(awk "BEGIN { printf \\"%+.6f\\", ($now - $began) * $2 }")"; sleep 0.1; done"""
+)
+#: Seconds off that show a drift.
+_FELT_S = 0.05
+
+
+@register
+@dataclass(frozen=True)
+class ClockDrift(ClockFault):
+    """Let the wall clock gain `rate` seconds a second (0.01 is 1 %; negative: lose), in steps of 0.1 s.
+
+    A service that caches libfaketime's file follows in larger steps. The undo sets the clock right.
+    """
+
+    kind: ClassVar[str] = "clock_drift"
+    bite_limit: ClassVar[float] = 30.0
+
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked(self.rate, 10, "a rate of")
+
+    def inject(self, site: Site, undo: Undo) -> None:
+        """See Fault.inject."""
+        for name, clock in undo.data["clocks"].items():
+            words = ["sh", "-c", _DRIFT, undo.data["tag"], clock["FAKETIME_TIMESTAMP_FILE"], f"{self.rate:f}"]
+            shell(site.platform, name, START, *words)
+
+    def bite(self, site: Site, undo: Undo) -> str:
+        """In each container the clock is off the way that it drifts."""
+        seen = []
+        for name, clock in undo.data["clocks"].items():
+            off = off_by(site.platform, name, clock)
+            if off * self.rate <= 0 or abs(off) < _FELT_S:
+                raise BiteError(f"{name}: the clock is {off:+.3f} s off")
+            seen.append(f"{name}: the clock is {off:+.2f} s off by now")
+        return ", ".join(seen)
+
+
+@constructor
+def clock_drift(target: str, rate: float = 0.1, **options: Duration) -> ClockDrift:
+    """Have the wall clock of `target` run fast or slow: `clock_drift("app-1", rate=-0.02)`."""
+    return ClockDrift(target, rate, **options)
