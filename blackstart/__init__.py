@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from blackstart.drill.declare import experiment
     from blackstart.drill.trial import Drill
     from blackstart.faults import (
+        archiving_fails,
         bandwidth_limit,
+        cache_flushed,
         clock_drift,
         clock_offset,
         cpu_hog,
@@ -60,13 +62,17 @@ if TYPE_CHECKING:
         packet_corruption,
         packet_delay,
         packet_loss,
+        page_corrupted,
         partition,
         postgres_connections,
         redis_connections,
         restart,
+        rows_deleted,
+        secret_revoked,
         stop,
         suspend,
         switchover,
+        table_dropped,
     )
     from blackstart.model.blast import BlastRadius
     from blackstart.model.experiment import Control
@@ -82,7 +88,9 @@ _HOMES = {
     "Drill": "blackstart.drill.trial",
     "Objectives": "blackstart.model.objectives",
     "Schedule": "blackstart.schedule",
+    "archiving_fails": "blackstart.faults",
     "bandwidth_limit": "blackstart.faults",
+    "cache_flushed": "blackstart.faults",
     "clock_drift": "blackstart.faults",
     "clock_offset": "blackstart.faults",
     "cpu_hog": "blackstart.faults",
@@ -127,14 +135,18 @@ _HOMES = {
     "packet_corruption": "blackstart.faults",
     "packet_delay": "blackstart.faults",
     "packet_loss": "blackstart.faults",
+    "page_corrupted": "blackstart.faults",
     "partition": "blackstart.faults",
     "postgres_connections": "blackstart.faults",
     "promoted": "blackstart.observe.until",
     "redis_connections": "blackstart.faults",
     "restart": "blackstart.faults",
+    "rows_deleted": "blackstart.faults",
+    "secret_revoked": "blackstart.faults",
     "stop": "blackstart.faults",
     "suspend": "blackstart.faults",
     "switchover": "blackstart.faults",
+    "table_dropped": "blackstart.faults",
 }
 
 __all__ = [
@@ -143,7 +155,9 @@ __all__ = [
     "Drill",
     "Objectives",
     "Schedule",
+    "archiving_fails",
     "bandwidth_limit",
+    "cache_flushed",
     "clock_drift",
     "clock_offset",
     "cpu_hog",
@@ -188,14 +202,18 @@ __all__ = [
     "packet_corruption",
     "packet_delay",
     "packet_loss",
+    "page_corrupted",
     "partition",
     "postgres_connections",
     "promoted",
     "redis_connections",
     "restart",
+    "rows_deleted",
+    "secret_revoked",
     "stop",
     "suspend",
     "switchover",
+    "table_dropped",
 ]
 
 

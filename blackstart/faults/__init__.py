@@ -23,6 +23,8 @@ from blackstart.faults._registry import (  # noqa: E402
 )
 from blackstart.faults.bandwidth_limit import bandwidth_limit  # noqa: E402
 from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
+from blackstart.faults.archiving_fails import archiving_fails  # noqa: E402
+from blackstart.faults.cache_flushed import cache_flushed  # noqa: E402
 from blackstart.faults.clock_drift import clock_drift  # noqa: E402
 from blackstart.faults.clock_offset import clock_offset  # noqa: E402
 from blackstart.faults.cpu_hog import cpu_hog  # noqa: E402
@@ -66,13 +68,17 @@ from blackstart.faults.node_kill import node_kill  # noqa: E402
 from blackstart.faults.packet_corruption import packet_corruption  # noqa: E402
 from blackstart.faults.packet_delay import packet_delay  # noqa: E402
 from blackstart.faults.packet_loss import packet_loss  # noqa: E402
+from blackstart.faults.page_corrupted import page_corrupted  # noqa: E402
 from blackstart.faults.partition import partition  # noqa: E402
 from blackstart.faults.postgres_connections import postgres_connections  # noqa: E402
 from blackstart.faults.redis_connections import redis_connections  # noqa: E402
 from blackstart.faults.restart import restart  # noqa: E402
+from blackstart.faults.rows_deleted import rows_deleted  # noqa: E402
+from blackstart.faults.secret_revoked import secret_revoked  # noqa: E402
 from blackstart.faults.stop import stop  # noqa: E402
 from blackstart.faults.suspend import suspend  # noqa: E402
 from blackstart.faults.switchover import switchover  # noqa: E402
+from blackstart.faults.table_dropped import table_dropped  # noqa: E402
 
 __all__ = [
     "CONSTRUCTORS",
@@ -83,7 +89,9 @@ __all__ = [
     "Site",
     "Undo",
     "about",
+    "archiving_fails",
     "bandwidth_limit",
+    "cache_flushed",
     "clock_drift",
     "clock_offset",
     "constructor",
@@ -130,12 +138,16 @@ __all__ = [
     "packet_corruption",
     "packet_delay",
     "packet_loss",
+    "page_corrupted",
     "partition",
     "postgres_connections",
     "redis_connections",
     "register",
     "restart",
+    "rows_deleted",
+    "secret_revoked",
     "stop",
     "suspend",
     "switchover",
+    "table_dropped",
 ]

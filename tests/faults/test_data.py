@@ -1,0 +1,207 @@
+"""Data lost, secrets revoked, archives stuck, on a real Postgres and a real Redis, as clients see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from blackstart.faults import (
+    Fault,
+    archiving_fails,
+    cache_flushed,
+    page_corrupted,
+    rows_deleted,
+    secret_revoked,
+    table_dropped,
+)
+from blackstart.model.errors import ConfigError, InjectionError
+from blackstart.platforms.waiting import wait_for, wait_until
+from blackstart.stack.running import RunningStack
+from tests.faults.force import ends_in_place, in_force
+
+
+@contextmanager
+def client(running: RunningStack, user: str = "app") -> Iterator[psycopg.Connection[Any]]:
+    """A client of the small database; OperationalError if it is not let in."""
+    host, port = running.address("db-1", "postgres")
+    with psycopg.connect(
+        host=host,
+        port=port,
+        user=user,
+        password="sample",
+        dbname="postgres",
+        connect_timeout=3,
+        autocommit=True,
+    ) as connection:
+        yield connection
+
+
+@pytest.fixture
+def table(database: RunningStack) -> Iterator[str]:
+    """A table of a thousand rows on several pages, of the client's own."""
+    with client(database) as connection:
+        connection.execute(
+            "CREATE TABLE lost AS SELECT n AS id, repeat('x', 100) AS body FROM generate_series(1, 1000) n"
+        )
+        yield "lost"
+        connection.execute("DROP TABLE IF EXISTS lost")
+
+
+def strike(fault: Fault, running: RunningStack) -> str:
+    """The bite of a fault that nothing undoes."""
+    fault.validate(running.stack)
+    undo = fault.plan(running)
+    fault.inject(running, undo)
+    bite = wait_for(f"bite of {fault.kind}", lambda: fault.bite(running, undo), limit=fault.bite_limit)
+    assert "nothing undoes this" in undo.manual
+    fault.undo(undo, running.platform)
+    assert fault.undone(undo, running.platform) is None
+    return bite
+
+
+def ids(running: RunningStack) -> set[int]:
+    with client(running) as connection:
+        return {row[0] for row in connection.execute("SELECT id FROM lost")}
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: rows_deleted("db", "turns; DROP TABLE x"), "is no table"),
+        (lambda: rows_deleted("db", "turns", share=0), "above 0"),
+        (lambda: table_dropped("db", "Turns"), "in small letters"),
+        (lambda: page_corrupted("db", "turns", page=-1), "the first is 0"),
+        (lambda: secret_revoked("db", "app", psql="psql 'x"), "is no command"),
+        (lambda: archiving_fails("db", psql=" "), "connects as superuser"),
+        (lambda: cache_flushed("store", redis=" "), "redis-cli"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_can(make: Callable[[], Fault], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        make()
+
+
+@pytest.mark.integration
+def test_deleted_rows_are_those_that_were_named(database: RunningStack, table: str) -> None:
+    bite = strike(rows_deleted("db", table, where="id > 990"), database)
+    assert bite.endswith("10 of 10 such rows of lost gone")
+    assert ids(database) == set(range(1, 991))
+    with pytest.raises(InjectionError, match="no such rows"):
+        rows_deleted("db", table, where="id > 990").plan(database)
+
+
+@pytest.mark.integration
+def test_a_share_of_rows_is_drawn_by_the_seed_alone(database: RunningStack, table: str) -> None:
+    def left_after(seed: int) -> set[int]:
+        with client(database) as connection:
+            connection.execute("TRUNCATE lost")
+            connection.execute(
+                "INSERT INTO lost SELECT n, 'x' FROM generate_series(1, 1000) n ORDER BY random()"
+            )
+        strike(rows_deleted("db", table, share=0.3, seed=seed), database)
+        return ids(database)
+
+    first = left_after(1)
+    assert 620 <= len(first) <= 780
+    assert left_after(1) == first
+    assert left_after(2) != first
+
+
+@pytest.mark.integration
+def test_a_dropped_table_is_gone_for_its_clients(database: RunningStack, table: str) -> None:
+    with pytest.raises(InjectionError, match=r"no table losst; it has: .*lost"):
+        table_dropped("db", "losst").plan(database)
+    strike(table_dropped("db", table), database)
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        ids(database)
+
+
+@pytest.mark.integration
+def test_a_corrupted_page_cannot_be_read_and_the_others_can(database: RunningStack, table: str) -> None:
+    with pytest.raises(InjectionError, match="there is no 9999"):
+        page_corrupted("db", table, page=9999).plan(database)
+    with client(database) as connection:
+        connection.execute("SELECT count(*) FROM lost")
+    strike(page_corrupted("db", table, page=1), database)
+    with client(database) as connection:
+        with pytest.raises(psycopg.errors.DataCorrupted, match="invalid page in block 1"):
+            connection.execute("SELECT count(*) FROM lost")
+        assert connection.execute("SELECT count(*) FROM lost WHERE ctid < '(1,0)'").fetchone() is not None
+        assert connection.execute("SELECT 1 FROM pg_extension WHERE extname <> 'plpgsql'").fetchone() is None
+
+
+@pytest.mark.integration
+def test_archiving_fails_until_it_is_undone(database: RunningStack) -> None:
+    def archived() -> int:
+        with client(database) as connection:
+            row = connection.execute("SELECT archived_count FROM pg_stat_archiver").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    with in_force(archiving_fails("db"), database) as bite:
+        assert "archiving failed" in bite
+        stuck = archived()
+    # What piled up is archived.
+    wait_until("the archive goes on", lambda: None if archived() > stuck else "stuck", limit=20)
+
+
+@pytest.mark.integration
+def test_a_setting_altered_before_is_put_back(database: RunningStack) -> None:
+    def psql(sql: str) -> str:
+        done = database.exec("db-1", ["psql", "-U", "postgres", "-Atc", sql])
+        assert done.code == 0, done.output
+        return done.output.strip()
+
+    psql("ALTER SYSTEM SET archive_command = 'test \"it''s\" && true'")
+    psql("SELECT pg_reload_conf()")
+    try:
+        with in_force(archiving_fails("db"), database):
+            assert psql("SHOW archive_command") == "false"
+        assert psql("SHOW archive_command") == 'test "it\'s" && true'
+    finally:
+        psql("ALTER SYSTEM RESET archive_command")
+        psql("SELECT pg_reload_conf()")
+
+
+@pytest.mark.integration
+def test_a_revoked_secret_lets_nobody_in_and_ends_who_is(database: RunningStack) -> None:
+    with pytest.raises(InjectionError, match="who can: app"):
+        secret_revoked("db", "nobody").plan(database)
+    with client(database) as before, in_force(secret_revoked("db", "app"), database) as bite:
+        assert "expired, and it has no session" in bite
+        with pytest.raises(psycopg.OperationalError):
+            before.execute("SELECT 1")
+        with (
+            pytest.raises(psycopg.OperationalError, match="password authentication failed"),
+            client(database),
+        ):
+            pass
+    with client(database) as after:
+        after.execute("SELECT 1")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("fault", [archiving_fails("db"), secret_revoked("db", "app")], ids=lambda f: f.kind)
+def test_what_nobody_undoes_ends_in_place(database: RunningStack, fault: Fault) -> None:
+    ends_in_place(fault, database)
+
+
+@pytest.mark.integration
+def test_a_flushed_cache_has_forgotten_what_clients_wrote(small: RunningStack) -> None:
+    def redis(*words: str) -> str:
+        return small.exec("store-1", ["redis-cli", *words]).output.strip()
+
+    redis("set", "kept", "yes")
+    bite = strike(cache_flushed("store"), small)
+    assert "forgot" in bite
+    assert redis("get", "kept") == ""
+    redis("replicaof", "127.0.0.1", "1")
+    try:
+        with pytest.raises(InjectionError, match="is a replica"):
+            cache_flushed("store").plan(small)
+    finally:
+        redis("replicaof", "no", "one")
