@@ -1,0 +1,100 @@
+"""Rolling restart: the instances of a service restart one after the other, as in a deployment."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from blackstart.faults._registry import constructor, register
+from blackstart.faults._targets import containers
+from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.model.durations import Duration, seconds
+from blackstart.model.errors import BiteError, ConfigError, InjectionError
+from blackstart.model.selector import Selector
+from blackstart.model.stack import Stack
+from blackstart.platforms.waiting import wait_until
+
+
+@register
+@dataclass(frozen=True)
+class RollingRestart(Fault):
+    """Stop and start each instance of `target` in turn; the next when this one is ready, as declared.
+
+    An instance has `patience` to end after SIGTERM, then it is killed, and `ready_within` to be ready again;
+    one that is not ends the restart with an InjectionError. The injection lasts as long as the whole restart.
+    There is nothing to undo but to start what is down.
+    """
+
+    kind: ClassVar[str] = "rolling_restart"
+    capabilities: ClassVar[tuple[str, ...]] = ("stop", "kill")
+
+    target: str
+    patience: Duration = "10s"
+    ready_within: Duration = "60s"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= seconds(self.patience) <= 60:
+            raise ConfigError(f"patience {self.patience}: valid are 1 s to 60 s")
+        seconds(self.ready_within)
+
+    def validate(self, stack: Stack) -> None:
+        """See Fault.validate."""
+        Selector.parse(self.target).validate(stack)
+
+    def plan(self, site: Site) -> Undo:
+        """Records when each was last started."""
+        names = containers(site, self.target)
+        data = {
+            "instances": [i.name for i in site.resolve(self.target)],
+            "started": {name: site.platform.started_at(name) for name in names},
+        }
+        return Undo(self.kind, site.run_id, names, data, f"docker start {shlex.join(names)}")
+
+    def inject(self, site: Site, undo: Undo) -> None:
+        """Returns once the last one is ready."""
+        for instance, name in zip(undo.data["instances"], undo.targets, strict=True):
+            site.platform.stop(name, seconds(self.patience))
+            site.platform.start(name)
+            wait_until(
+                f"{instance} to be ready after its restart",
+                partial(_unready, site, instance),
+                limit=self.ready_within,
+                error=InjectionError,
+            )
+
+    def bite(self, site: Site, undo: Undo) -> str:
+        """Each was started later than it had been."""
+        for name, before in undo.data["started"].items():
+            if site.platform.started_at(name) == before:
+                raise BiteError(f"{name} was not started anew")
+        return f"restarted in turn: {', '.join(undo.data['instances'])}"
+
+    @classmethod
+    def undo(cls, undo: Undo, platform: Platform) -> None:
+        """Start what is down."""
+        for name in undo.targets:
+            if not platform.is_running(name):
+                platform.start(name)
+
+    @classmethod
+    def undone(cls, undo: Undo, platform: Platform) -> str | None:
+        """See Fault.undone."""
+        down = [name for name in undo.targets if not platform.is_running(name)]
+        return f"down: {', '.join(down)}" if down else None
+
+
+def _unready(site: Site, instance: str) -> str | None:
+    """What the declared condition of an instance says is wrong; None where there is no condition."""
+    condition = site.stack.instance(instance).ready
+    return None if condition is None else condition.check(site, instance)
+
+
+@constructor
+def rolling_restart(
+    target: str, patience: Duration = "10s", ready_within: Duration = "60s", **options: Duration
+) -> RollingRestart:
+    """Restart a service one instance after the other: `rolling_restart("app")`."""
+    return RollingRestart(target, patience, ready_within, **options)
