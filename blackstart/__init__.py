@@ -67,12 +67,14 @@ if TYPE_CHECKING:
         postgres_connections,
         redis_connections,
         restart,
+        rolling_restart,
         rows_deleted,
         secret_revoked,
         stop,
         suspend,
         switchover,
         table_dropped,
+        zone_lost,
     )
     from blackstart.model.blast import BlastRadius
     from blackstart.model.experiment import Control
@@ -141,12 +143,14 @@ _HOMES = {
     "promoted": "blackstart.observe.until",
     "redis_connections": "blackstart.faults",
     "restart": "blackstart.faults",
+    "rolling_restart": "blackstart.faults",
     "rows_deleted": "blackstart.faults",
     "secret_revoked": "blackstart.faults",
     "stop": "blackstart.faults",
     "suspend": "blackstart.faults",
     "switchover": "blackstart.faults",
     "table_dropped": "blackstart.faults",
+    "zone_lost": "blackstart.faults",
 }
 
 __all__ = [
@@ -208,12 +212,14 @@ __all__ = [
     "promoted",
     "redis_connections",
     "restart",
+    "rolling_restart",
     "rows_deleted",
     "secret_revoked",
     "stop",
     "suspend",
     "switchover",
     "table_dropped",
+    "zone_lost",
 ]
 
 

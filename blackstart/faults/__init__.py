@@ -24,6 +24,7 @@ from blackstart.faults._registry import (  # noqa: E402
 from blackstart.faults.bandwidth_limit import bandwidth_limit  # noqa: E402
 from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
 from blackstart.faults.archiving_fails import archiving_fails  # noqa: E402
+from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
 from blackstart.faults.cache_flushed import cache_flushed  # noqa: E402
 from blackstart.faults.clock_drift import clock_drift  # noqa: E402
 from blackstart.faults.clock_offset import clock_offset  # noqa: E402
@@ -73,12 +74,14 @@ from blackstart.faults.partition import partition  # noqa: E402
 from blackstart.faults.postgres_connections import postgres_connections  # noqa: E402
 from blackstart.faults.redis_connections import redis_connections  # noqa: E402
 from blackstart.faults.restart import restart  # noqa: E402
+from blackstart.faults.rolling_restart import rolling_restart  # noqa: E402
 from blackstart.faults.rows_deleted import rows_deleted  # noqa: E402
 from blackstart.faults.secret_revoked import secret_revoked  # noqa: E402
 from blackstart.faults.stop import stop  # noqa: E402
 from blackstart.faults.suspend import suspend  # noqa: E402
 from blackstart.faults.switchover import switchover  # noqa: E402
 from blackstart.faults.table_dropped import table_dropped  # noqa: E402
+from blackstart.faults.zone_lost import zone_lost  # noqa: E402
 
 __all__ = [
     "CONSTRUCTORS",
@@ -144,10 +147,12 @@ __all__ = [
     "redis_connections",
     "register",
     "restart",
+    "rolling_restart",
     "rows_deleted",
     "secret_revoked",
     "stop",
     "suspend",
     "switchover",
     "table_dropped",
+    "zone_lost",
 ]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._postgres import PSQL, PostgresFault, ask, literal
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
-from blackstart.faults.base import Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
 
 _RELOAD = "SELECT pg_reload_conf()"
@@ -112,9 +111,8 @@ def _words(psql: Sequence[str], sql: Sequence[str]) -> list[str]:
 def archiving_fails(
     target: str = "postgres.primary",
     command_that_fails: str = "false",
-    *,
     psql: str = PSQL,
-    max_duration: Duration = "120s",
+    **options: Unpack[Options],
 ) -> ArchivingFails:
     """Have the archiving of WAL fail: `archiving_fails("postgres.primary")`."""
-    return ArchivingFails(target, command_that_fails, psql=psql, max_duration=max_duration)
+    return ArchivingFails(target, command_that_fails, psql=psql, **options)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, run
-from blackstart.faults.base import Fault, Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -84,6 +83,6 @@ def _marker(undo: Undo) -> str:
 
 
 @constructor
-def cache_flushed(target: str, redis: str = "redis-cli", **options: Duration) -> CacheFlushed:
+def cache_flushed(target: str, redis: str = "redis-cli", **options: Unpack[Options]) -> CacheFlushed:
     """Have a Redis forget everything: `cache_flushed("redis.primary")`."""
     return CacheFlushed(target, redis, **options)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._clock import SET, ClockFault, checked, off_by
 from blackstart.faults._held import START
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import shell
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError
 
 # By the kernel's uptime, which nobody fakes. (libfaketime's own rate counts from the start of each process.)
@@ -57,6 +56,6 @@ class ClockDrift(ClockFault):
 
 
 @constructor
-def clock_drift(target: str, rate: float = 0.1, **options: Duration) -> ClockDrift:
+def clock_drift(target: str, rate: float = 0.1, **options: Unpack[Options]) -> ClockDrift:
     """Have the wall clock of `target` run fast or slow: `clock_drift("app-1", rate=-0.02)`."""
     return ClockDrift(target, rate, **options)

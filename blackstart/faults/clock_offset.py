@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._clock import SET, ClockFault, checked, off_by, signed
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import shell
-from blackstart.faults.base import Site, Undo
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration
 from blackstart.model.errors import BiteError
 
@@ -46,6 +46,6 @@ class ClockOffset(ClockFault):
 
 
 @constructor
-def clock_offset(target: str, by: Duration = "1h", **options: Duration) -> ClockOffset:
+def clock_offset(target: str, by: Duration = "1h", **options: Unpack[Options]) -> ClockOffset:
     """Set the wall clock of `target` wrong: `clock_offset("app-1", by="-5m")`."""
     return ClockOffset(target, by, **options)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._held import HeldFault, pattern
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import shell
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 
 _HOG = 'i=0; while [ "$i" -lt "$1" ]; do (while :; do :; done) & i=$((i + 1)); done; wait'
@@ -55,6 +54,6 @@ class CpuHog(HeldFault):
 
 
 @constructor
-def cpu_hog(target: str, workers: int = 4, **options: Duration) -> CpuHog:
+def cpu_hog(target: str, workers: int = 4, **options: Unpack[Options]) -> CpuHog:
     """Have busy loops compete with the service of `target`: `cpu_hog("app-1", workers=8)`."""
     return CpuHog(target, workers, **options)

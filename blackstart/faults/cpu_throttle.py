@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, shell
-from blackstart.faults.base import Fault, Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -87,6 +86,6 @@ class CpuThrottle(Fault):
 
 
 @constructor
-def cpu_throttle(target: str, cpus: float = 0.1, **options: Duration) -> CpuThrottle:
+def cpu_throttle(target: str, cpus: float = 0.1, **options: Unpack[Options]) -> CpuThrottle:
     """Limit the processors of `target`: `cpu_throttle("app-1", cpus=0.2)`."""
     return CpuThrottle(target, cpus, **options)

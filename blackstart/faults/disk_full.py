@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, shell
-from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -114,6 +113,6 @@ class DiskFull(Fault):
 
 
 @constructor
-def disk_full(target: str, path: str | None = None, **options: Duration) -> DiskFull:
+def disk_full(target: str, path: str | None = None, **options: Unpack[Options]) -> DiskFull:
     """Fill a disk that the stack declares for `target`: `disk_full("store", path="/data")`."""
     return DiskFull(target, path, **options)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, shell
-from blackstart.faults.base import Fault, Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
@@ -51,6 +50,7 @@ class FdsExhausted(Fault):
     """
 
     kind: ClassVar[str] = "fds_exhausted"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal")
     expires_in_place: ClassVar[bool] = True
 
@@ -139,6 +139,8 @@ def _words(seen: list[list[str]], limit: int) -> list[str]:
 
 
 @constructor
-def fds_exhausted(target: str, process: str, port: str | None = None, **options: Duration) -> FdsExhausted:
+def fds_exhausted(
+    target: str, process: str, port: str | None = None, **options: Unpack[Options]
+) -> FdsExhausted:
     """Let a service open no more files or sockets: `fds_exhausted("redis.primary", "redis-server")`."""
     return FdsExhausted(target, process, port, **options)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._held import HeldFault
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import shell
-from blackstart.faults.base import Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
 
 # tail keeps its last lines, and zeros have no line ends.
@@ -38,6 +37,7 @@ class MemoryHog(HeldFault):
     """
 
     kind: ClassVar[str] = "memory_hog"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal", "kill", "limit")
     grace: ClassVar[float] = 20.0
 
@@ -133,6 +133,6 @@ def _seen(platform: Platform, name: str) -> tuple[int | None, int]:
 
 
 @constructor
-def memory_hog(target: str, victim: str | None = None, **options: Duration) -> MemoryHog:
+def memory_hog(target: str, victim: str | None = None, **options: Unpack[Options]) -> MemoryHog:
     """Use up the memory of `target` until the kernel kills: `memory_hog("app-1", victim="python")`."""
     return MemoryHog(target, victim, **options)

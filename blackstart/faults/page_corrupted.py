@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._postgres import NOTHING, PSQL, Disaster, literal, table_name
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, shell
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 
 _PAGE = 8192
@@ -112,10 +111,9 @@ def page_corrupted(
     target: str,
     table: str,
     page: int = 0,
-    *,
     database: str = "postgres",
     psql: str = PSQL,
-    max_duration: Duration = "120s",
+    **options: Unpack[Options],
 ) -> PageCorrupted:
     """Corrupt a page on disk: `page_corrupted("postgres.primary", "turns", page=2, database="app")`."""
-    return PageCorrupted(target, table, page, database=database, psql=psql, max_duration=max_duration)
+    return PageCorrupted(target, table, page, database=database, psql=psql, **options)

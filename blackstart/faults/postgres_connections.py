@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._connections import ConnectionsFault
 from blackstart.faults._registry import constructor, register
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options
 
 
 @register
@@ -21,6 +21,7 @@ class PostgresConnections(ConnectionsFault):
     """
 
     kind: ClassVar[str] = "postgres_connections"
+    takes_out: ClassVar[bool] = True
 
     user: str = "postgres"
     database: str = "postgres"
@@ -44,7 +45,7 @@ def postgres_connections(
     user: str = "postgres",
     database: str = "postgres",
     socket: str = "/var/run/postgresql/.s.PGSQL.5432",
-    **options: Duration,
+    **options: Unpack[Options],
 ) -> PostgresConnections:
     """Leave no connection to a Postgres: `postgres_connections("postgres.primary", user="app")`."""
     return PostgresConnections(target, user, database, socket, **options)

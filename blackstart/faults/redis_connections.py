@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._connections import ConnectionsFault
 from blackstart.faults._registry import constructor, register
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options
 from blackstart.model.errors import ConfigError
 
 
@@ -20,6 +20,7 @@ class RedisConnections(ConnectionsFault):
     """
 
     kind: ClassVar[str] = "redis_connections"
+    takes_out: ClassVar[bool] = True
 
     port: int = 6379
 
@@ -40,7 +41,7 @@ class RedisConnections(ConnectionsFault):
 
 @constructor
 def redis_connections(
-    target: str = "redis.primary", port: int = 6379, **options: Duration
+    target: str = "redis.primary", port: int = 6379, **options: Unpack[Options]
 ) -> RedisConnections:
     """Leave no connection to a Redis: `redis_connections("redis.primary")`."""
     return RedisConnections(target, port, **options)

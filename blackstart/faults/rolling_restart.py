@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
-from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.selector import Selector
@@ -94,7 +94,7 @@ def _unready(site: Site, instance: str) -> str | None:
 
 @constructor
 def rolling_restart(
-    target: str, patience: Duration = "10s", ready_within: Duration = "60s", **options: Duration
+    target: str, patience: Duration = "10s", ready_within: Duration = "60s", **options: Unpack[Options]
 ) -> RollingRestart:
     """Restart a service one instance after the other: `rolling_restart("app")`."""
     return RollingRestart(target, patience, ready_within, **options)

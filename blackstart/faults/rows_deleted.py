@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._postgres import NOTHING, PSQL, Disaster, table_name
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 
 
@@ -76,12 +75,9 @@ def rows_deleted(
     where: str = "true",
     share: float = 1.0,
     seed: int = 0,
-    *,
     database: str = "postgres",
     psql: str = PSQL,
-    max_duration: Duration = "120s",
+    **options: Unpack[Options],
 ) -> RowsDeleted:
     """Delete rows: `rows_deleted("postgres.primary", "turns", where="id > 100", share=0.5)`."""
-    return RowsDeleted(
-        target, table, where, share, seed, database=database, psql=psql, max_duration=max_duration
-    )
+    return RowsDeleted(target, table, where, share, seed, database=database, psql=psql, **options)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._postgres import PSQL, PostgresFault, ask, literal, quoted
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
-from blackstart.faults.base import Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 
 
@@ -116,8 +115,6 @@ def _primary(platform: Platform, members: Sequence[str], psql: Sequence[str]) ->
 
 
 @constructor
-def secret_revoked(
-    target: str, role: str, *, psql: str = PSQL, max_duration: Duration = "120s"
-) -> SecretRevoked:
+def secret_revoked(target: str, role: str, psql: str = PSQL, **options: Unpack[Options]) -> SecretRevoked:
     """Revoke the password of a Postgres role: `secret_revoked("postgres.primary", role="app")`."""
-    return SecretRevoked(target, role, psql=psql, max_duration=max_duration)
+    return SecretRevoked(target, role, psql=psql, **options)

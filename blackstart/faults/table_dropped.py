@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from blackstart.faults._postgres import NOTHING, PSQL, Disaster, literal, table_name
 from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
-from blackstart.faults.base import Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
 
 
@@ -65,10 +64,9 @@ def table_dropped(
     target: str,
     table: str,
     cascade: bool = False,
-    *,
     database: str = "postgres",
     psql: str = PSQL,
-    max_duration: Duration = "120s",
+    **options: Unpack[Options],
 ) -> TableDropped:
     """Drop a table: `table_dropped("postgres.primary", "turns", database="app")`."""
-    return TableDropped(target, table, cascade, database=database, psql=psql, max_duration=max_duration)
+    return TableDropped(target, table, cascade, database=database, psql=psql, **options)

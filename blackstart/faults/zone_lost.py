@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import requests
 
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Platform, Site, Undo
-from blackstart.model.durations import Duration
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.stack import Stack
 
@@ -29,6 +28,7 @@ class ZoneLost(Fault):
     """
 
     kind: ClassVar[str] = "zone_lost"
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("pause",)
     grace: ClassVar[float] = 10.0
 
@@ -96,6 +96,6 @@ def _answers(url: str) -> bool:
 
 
 @constructor
-def zone_lost(target: str, **options: Duration) -> ZoneLost:
+def zone_lost(target: str, **options: Unpack[Options]) -> ZoneLost:
     """Lose a zone: `zone_lost("b")`."""
     return ZoneLost(target, **options)

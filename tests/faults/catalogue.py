@@ -24,6 +24,15 @@ from blackstart.faults import (
     restart,
     stop,
     suspend,
+    clock_drift,
+    clock_offset,
+    cpu_hog,
+    cpu_throttle,
+    disk_full,
+    fds_exhausted,
+    memory_hog,
+    rolling_restart,
+    zone_lost,
 )
 
 #: Those that the small stack can suffer, by kind.
@@ -49,6 +58,15 @@ ON_SMALL: dict[str, Fault] = {
         packet_loss("web-2", percent=20),
         bandwidth_limit("web-1", "100kB/s"),
         dns_failure("web-2"),
+        cpu_throttle("web-1"),
+        cpu_hog("web-1", workers=1),
+        memory_hog("web-1", victim="web"),
+        disk_full("store-1"),
+        fds_exhausted("web-1", "web"),
+        clock_offset("web-1"),
+        clock_drift("web-1", rate=1),
+        zone_lost("b"),
+        rolling_restart("web-1", patience="1s"),
     )
 }
 
@@ -74,5 +92,13 @@ ELSEWHERE = {
     "crash_loop": "needs a process with a supervisor: tests/faults/test_processes_on_small_stack.py",
     "packet_corruption": "needs a kernel with netem: tests/faults/test_network_on_small_stack.py",
     "packet_delay": "needs a kernel with netem: tests/faults/test_network_on_small_stack.py",
+    "archiving_fails": "needs a Postgres: tests/faults/test_data.py",
+    "cache_flushed": "has nothing to undo: tests/faults/test_data.py",
+    "page_corrupted": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",
+    "postgres_connections": "needs a Postgres: tests/faults/test_resources.py",
+    "redis_connections": "takes ten thousand connections there: tests/faults/test_resources.py",
+    "rows_deleted": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",
+    "secret_revoked": "needs a Postgres: tests/faults/test_data.py",
     "switchover": "needs Patroni, and has nothing to undo: experiments/test_postgres.py",
+    "table_dropped": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",
 }

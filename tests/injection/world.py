@@ -12,7 +12,7 @@ from blackstart.model.errors import PlatformError
 from blackstart.platforms.capabilities import Container
 from blackstart.stack.running import RunningStack
 
-_LIMITS = ("CpuQuota", "CpuPeriod", "NanoCpus", "CpuShares", "Memory", "MemorySwap", "PidsLimit")
+_LIMITS = ("NanoCpus", "CpuShares", "Memory", "MemorySwap", "PidsLimit")
 # In a sidecar: rules and queues of its network namespace, processes; counters and handles left out.
 _SIDECAR = r"""
 nft list ruleset 2>/dev/null | sed -E 's/packets [0-9]+ bytes [0-9]+//'
@@ -51,6 +51,8 @@ def _container(small: RunningStack, container: Container) -> tuple[str, dict[str
     return container.name, {
         "state": told["State"]["Status"],
         "limits": {k: told["HostConfig"].get(k) for k in _LIMITS},
+        # Docker has two ways to say that there is no quota, and no way back to the first.
+        "cpus": small.platform.cpu_limit(container.name),
         "processes": _processes(small, container.name) if container.status == "running" else {},
     }
 
