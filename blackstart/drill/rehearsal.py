@@ -182,8 +182,11 @@ class RehearsedDrill:
         """Whom it touches for certain.
 
         Of a role, the holder is known on a running stack only; and a fault that neither takes out its targets
-        nor is on their edges, as a switchover, chooses among them.
+        nor is on their edges, as a switchover, chooses among them. One that selects none, as a lost zone, is
+        left to the moment of injection.
         """
+        if not fault.ends:
+            return Touched((), fault.takes_out)
         selector = Selector.parse(str(getattr(fault, fault.ends[0])))
         all_of_them = fault.takes_out or len(fault.ends) > 1
         sure = selector.candidates(self._declared) if all_of_them and not selector.role else ()

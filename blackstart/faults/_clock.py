@@ -38,7 +38,7 @@ _COMPARE = 'env "$@" date +%s.%N; env -u LD_PRELOAD date +%s.%N'
 
 @dataclass(frozen=True)
 class ClockFault(Fault):
-    """The wall clock of the service of each target is wrong; its monotonic clock is not.
+    """The wall clock of the service of each `target` is wrong; its monotonic clock is not.
 
     The service must run with libfaketime preloaded, `FAKETIME_TIMESTAMP_FILE` naming a file that need not be
     there and `DONT_FAKE_MONOTONIC=1`; `FAKETIME_NO_CACHE=1` has it follow at once, else it follows within
@@ -74,7 +74,7 @@ class ClockFault(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """See Fault.undo."""
+        """Set the clock right again."""
         for name, clock in undo.data["clocks"].items():
             words = f"[b]{undo.data['tag'][1:]}", clock["FAKETIME_TIMESTAMP_FILE"]
             shell(platform, name, _RESET, *words)

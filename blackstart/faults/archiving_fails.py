@@ -12,6 +12,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
 from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
+from blackstart.model.modes import Mode
 
 _RELOAD = "SELECT pg_reload_conf()"
 _FAILED = "SELECT failed_count FROM pg_stat_archiver"
@@ -25,12 +26,13 @@ _BEFORE = (
 @register
 @dataclass(frozen=True)
 class ArchivingFails(PostgresFault):
-    """Set `archive_command` to one that fails, by ALTER SYSTEM; the undo puts back what that said before.
+    """Set `archive_command` of `target` to `command_that_fails`, by ALTER SYSTEM.
 
     A server that does not archive, or does it by a library, is refused.
     """
 
     kind: ClassVar[str] = "archiving_fails"
+    mode: ClassVar[Mode] = Mode.DATA
     expires_in_place: ClassVar[bool] = True
     bite_limit: ClassVar[float] = 15.0
 
@@ -82,7 +84,7 @@ class ArchivingFails(PostgresFault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """See Fault.undo."""
+        """Put back what ALTER SYSTEM said before."""
         for name, before in undo.data["before"].items():
             ask(platform, name, undo.data["psql"], *_restoring(before))
 

@@ -119,7 +119,8 @@ class Fault(ABC):
     kind: ClassVar[str]
     #: What it looks like to those who depend on the target: its family in lists, its column on the map.
     mode: ClassVar[Mode] = Mode.OTHER
-    #: The parameters that select instances; two for a fault on the edges from the first to the second.
+    #: The parameters that select instances; two for a fault on the edges from the first to the second;
+    #: none for one that selects otherwise, as by zone.
     ends: ClassVar[tuple[str, ...]] = ("target",)
     #: The scripted part that the target must declare to play (`Instance.plays`), if any.
     part: ClassVar[str | None] = None

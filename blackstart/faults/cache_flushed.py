@@ -10,6 +10,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, run
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -17,12 +18,13 @@ from blackstart.model.stack import Stack
 @register
 @dataclass(frozen=True)
 class CacheFlushed(Fault):
-    """FLUSHALL on the Redis of each target, by the command `redis` inside its container.
+    """FLUSHALL on the Redis of each `target`, by the command `redis` inside its container.
 
     Nothing undoes it: the service fills its cache again, or does not, and what else was there is lost.
     """
 
     kind: ClassVar[str] = "cache_flushed"
+    mode: ClassVar[Mode] = Mode.DATA
     capabilities: ClassVar[tuple[str, ...]] = ("exec",)
 
     target: str

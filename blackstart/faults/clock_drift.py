@@ -11,6 +11,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import shell
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError
+from blackstart.model.modes import Mode
 
 # By the kernel's uptime, which nobody fakes. (libfaketime's own rate counts from the start of each process.)
 _DRIFT = SET + (
@@ -30,6 +31,7 @@ class ClockDrift(ClockFault):
     """
 
     kind: ClassVar[str] = "clock_drift"
+    mode: ClassVar[Mode] = Mode.CLOCK
     bite_limit: ClassVar[float] = 30.0
 
     rate: float = 0.1

@@ -11,6 +11,7 @@ from blackstart.faults._targets import shell
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration
 from blackstart.model.errors import BiteError
+from blackstart.model.modes import Mode
 
 #: Ten years, in seconds.
 _LIMIT_S = 10 * 365 * 86400.0
@@ -22,6 +23,7 @@ class ClockOffset(ClockFault):
     """Step the wall clock by `by`, ahead or (with a minus: "-90s") back; the undo steps it back to right."""
 
     kind: ClassVar[str] = "clock_offset"
+    mode: ClassVar[Mode] = Mode.CLOCK
 
     by: Duration = "1h"
 

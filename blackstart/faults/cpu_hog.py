@@ -11,6 +11,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import shell
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 
 _HOG = 'i=0; while [ "$i" -lt "$1" ]; do (while :; do :; done) & i=$((i + 1)); done; wait'
 
@@ -27,9 +28,10 @@ before=$(used "$1"); sleep 0.5; echo "$before $(used "$1")"
 @register
 @dataclass(frozen=True)
 class CpuHog(HeldFault):
-    """Run `workers` busy loops in the container of each target, in the control group of its service."""
+    """Run `workers` busy loops in the container of each `target`, in the control group of its service."""
 
     kind: ClassVar[str] = "cpu_hog"
+    mode: ClassVar[Mode] = Mode.STARVED
 
     workers: int = 4
 

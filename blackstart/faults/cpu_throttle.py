@@ -10,6 +10,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, shell
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -31,6 +32,7 @@ class CpuThrottle(Fault):
     """
 
     kind: ClassVar[str] = "cpu_throttle"
+    mode: ClassVar[Mode] = Mode.STARVED
     capabilities: ClassVar[tuple[str, ...]] = ("limit", "exec")
 
     target: str
@@ -72,7 +74,7 @@ class CpuThrottle(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """See Fault.undo."""
+        """Put back the limit of before, which may be none."""
         for name, cpus in undo.data["before"].items():
             platform.limit_cpu(name, cpus)
 

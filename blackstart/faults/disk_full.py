@@ -10,6 +10,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, shell
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 from blackstart.platforms.capabilities import disk_place
@@ -23,13 +24,14 @@ _WRITE = 'head -c 65536 /dev/zero >"$1"; code=$?; rm -f -- "$1"; exit "$code"'
 @register
 @dataclass(frozen=True)
 class DiskFull(Fault):
-    """Fill the declared disk `path` (None: the only one) of each target with a ballast file.
+    """Fill the declared disk `path` (None: the only one) of each `target` with a ballast file.
 
     The ballast is written and removed by the container that keeps the disks: it needs no memory of the
     service's, and can be taken away whatever the full disk did to the service. One that ended is started.
     """
 
     kind: ClassVar[str] = "disk_full"
+    mode: ClassVar[Mode] = Mode.STARVED
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "kill")
     expires_in_place: ClassVar[bool] = True
     grace: ClassVar[float] = 20.0
@@ -83,7 +85,7 @@ class DiskFull(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """See Fault.undo."""
+        """Remove the ballast, and start a service that ended."""
         shell(platform, undo.data["keeper"], _REMOVE, *undo.data["ballast"])
         for name in undo.data["disks"]:
             platform.start(name)

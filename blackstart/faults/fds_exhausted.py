@@ -9,6 +9,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, shell
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 
@@ -43,13 +44,14 @@ awk -v port="$(printf ':%04X$' "$1")" '
 @register
 @dataclass(frozen=True)
 class FdsExhausted(Fault):
-    """Lower the limit of open files of the processes named `process` to what they have open.
+    """Lower the limit of open files of the processes named `process` of `target` to what they have open.
 
     Who connects to the port named `port` (None: the only one) is kept waiting in the listener's queue. What
     is open stays open, and a descriptor that is closed can be used again.
     """
 
     kind: ClassVar[str] = "fds_exhausted"
+    mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal")
     expires_in_place: ClassVar[bool] = True

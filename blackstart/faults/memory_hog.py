@@ -11,6 +11,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import shell
 from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
+from blackstart.model.modes import Mode
 
 # tail keeps its last lines, and zeros have no line ends.
 _HOG = "tail </dev/zero"
@@ -37,6 +38,7 @@ class MemoryHog(HeldFault):
     """
 
     kind: ClassVar[str] = "memory_hog"
+    mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal", "kill", "limit")
     grace: ClassVar[float] = 20.0

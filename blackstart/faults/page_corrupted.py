@@ -11,6 +11,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers, shell
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
+from blackstart.model.modes import Mode
 
 _PAGE = 8192
 _FIND = (
@@ -48,6 +49,7 @@ class PageCorrupted(Disaster):
     """
 
     kind: ClassVar[str] = "page_corrupted"
+    mode: ClassVar[Mode] = Mode.DATA
 
     table: str
     page: int = 0

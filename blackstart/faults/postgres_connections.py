@@ -9,6 +9,7 @@ from typing import ClassVar, Unpack
 from blackstart.faults._connections import ConnectionsFault
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options
+from blackstart.model.modes import Mode
 
 
 @register
@@ -21,6 +22,7 @@ class PostgresConnections(ConnectionsFault):
     """
 
     kind: ClassVar[str] = "postgres_connections"
+    mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
 
     user: str = "postgres"

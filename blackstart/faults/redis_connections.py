@@ -9,6 +9,7 @@ from blackstart.faults._connections import ConnectionsFault
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options
 from blackstart.model.errors import ConfigError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -20,6 +21,7 @@ class RedisConnections(ConnectionsFault):
     """
 
     kind: ClassVar[str] = "redis_connections"
+    mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
 
     port: int = 6379

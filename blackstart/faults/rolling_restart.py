@@ -12,6 +12,7 @@ from blackstart.faults._targets import containers
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
+from blackstart.model.modes import Mode
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 from blackstart.platforms.waiting import wait_until
@@ -28,6 +29,7 @@ class RollingRestart(Fault):
     """
 
     kind: ClassVar[str] = "rolling_restart"
+    mode: ClassVar[Mode] = Mode.GONE
     capabilities: ClassVar[tuple[str, ...]] = ("stop", "kill")
 
     target: str

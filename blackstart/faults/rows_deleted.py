@@ -10,6 +10,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -21,6 +22,7 @@ class RowsDeleted(Disaster):
     """
 
     kind: ClassVar[str] = "rows_deleted"
+    mode: ClassVar[Mode] = Mode.DATA
 
     table: str
     where: str = "true"

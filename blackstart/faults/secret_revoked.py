@@ -12,12 +12,13 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
 from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
+from blackstart.model.modes import Mode
 
 
 @register
 @dataclass(frozen=True)
 class SecretRevoked(PostgresFault):
-    """Have the password of `role` expire on the primary, and end its sessions.
+    """Have the password of `role` expire on the primary `target`, and end its sessions.
 
     Clients hear "password authentication failed", as with a wrong one; who is let in without a password is
     let in still. What must be remembered to undo it is a date and no secret. Since the primary may have moved
@@ -25,6 +26,7 @@ class SecretRevoked(PostgresFault):
     """
 
     kind: ClassVar[str] = "secret_revoked"
+    mode: ClassVar[Mode] = Mode.ERRORS
     expires_in_place: ClassVar[bool] = True
     grace: ClassVar[float] = 30.0
 
@@ -78,7 +80,7 @@ class SecretRevoked(PostgresFault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """See Fault.undo; PlatformError if no instance takes writes."""
+        """Make the password good as long as before; PlatformError if no instance takes writes."""
         primary = _primary(platform, undo.data["members"], undo.data["psql"])
         ask(platform, primary, undo.data["psql"], _restoring(undo.data["role"], undo.data["until"]))
 

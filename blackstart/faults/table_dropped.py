@@ -10,6 +10,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults._targets import containers
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
+from blackstart.model.modes import Mode
 
 
 @register
@@ -21,6 +22,7 @@ class TableDropped(Disaster):
     """
 
     kind: ClassVar[str] = "table_dropped"
+    mode: ClassVar[Mode] = Mode.DATA
 
     table: str
     cascade: bool = False

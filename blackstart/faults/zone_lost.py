@@ -12,6 +12,7 @@ import requests
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
+from blackstart.model.modes import Mode
 from blackstart.model.stack import Stack
 
 _SILENT_S = 0.5
@@ -28,6 +29,8 @@ class ZoneLost(Fault):
     """
 
     kind: ClassVar[str] = "zone_lost"
+    mode: ClassVar[Mode] = Mode.FROZEN
+    ends: ClassVar[tuple[str, ...]] = ()
     takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("pause",)
     grace: ClassVar[float] = 10.0
