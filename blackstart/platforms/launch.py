@@ -28,6 +28,15 @@ def network(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -
         raise PlatformError(f"cannot create network {name}: {error}") from error
 
 
+def disk(client: docker.DockerClient, name: str, size: str, labels: Mapping[str, str]) -> None:
+    """Create a volume that is a file system of `size` in memory; PlatformError if the engine refuses."""
+    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size}"}
+    try:
+        client.volumes.create(name, driver="local", driver_opts=options, labels=dict(labels))
+    except (DockerException, requests.RequestException) as error:
+        raise PlatformError(f"cannot create volume {name}: {error}") from error
+
+
 def launch(
     client: docker.DockerClient,
     image: str,

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import requests
-from docker.errors import DockerException
-
-from blackstart.model.errors import PlatformError
 from blackstart.model.stack import Instance
 from blackstart.platforms.capabilities import disk_place
-from blackstart.platforms.launch import launch
 from blackstart.stack.running import RunningStack
-
-_MEMORY = "64m"
 
 
 def create(running: RunningStack, image: str, labels: Mapping[str, str]) -> None:
     """Make the disks that the instances declare, and start their keeper from `image`, if there are any.
 
-    A tmpfs lives while a container uses it: with the keeper it outlives whatever is done to the services.
+    A tmpfs lives while a container uses it: with the keeper it outlives whatever is done to the services. The
+    keeper has no memory limit, since what it writes to a disk would count against it.
     Raises PlatformError.
     """
+    from blackstart.platforms.launch import disk, launch
+
     places = {}
     for instance in running.stack.instances:
         for path, size in instance.disks.items():
             name = _volume(running, instance, path)
-            options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size}"}
-            try:
-                running.platform.client.volumes.create(
-                    name, driver="local", driver_opts=options, labels=dict(labels)
-                )
-            except (DockerException, requests.RequestException) as error:
-                raise PlatformError(f"cannot create volume {name}: {error}") from error
+            disk(running.platform.client, name, size, labels)
             places[name] = disk_place(instance.name, path)
     if places:
         launch(
@@ -44,7 +34,6 @@ def create(running: RunningStack, image: str, labels: Mapping[str, str]) -> None
             entrypoint=["/usr/bin/tini", "--"],
             network_mode="none",
             mounts=places,
-            mem_limit=_MEMORY,
         )
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from blackstart.drill.rehearsal import OnStack, Rehearsal, RehearsedDrill, rehearse
 from blackstart.drill.trial import Drill
-from blackstart.faults import edge_down, freeze, kill, switchover
+from blackstart.faults import edge_down, freeze, kill, switchover, zone_lost
 from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.objectives import Objectives
 from blackstart.observe.until import promoted
@@ -180,3 +180,8 @@ def test_the_blast_radius_bounds_what_is_in_force_together_and_known_for_certain
 
     assert rehearsed(one_after_the_other).error == ""
     assert "beyond the blast radius" in rehearsed(together).error
+
+
+def test_a_fault_that_selects_no_instances_is_rehearsed_too() -> None:
+    found = rehearsed(lambda drill: drill.inject(zone_lost("b")))
+    assert (found.error, found.faults) == ("", [zone_lost("b")])

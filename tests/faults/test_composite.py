@@ -115,7 +115,3 @@ def test_in_a_rolling_restart_one_of_the_instances_always_answers(mended: Runnin
     assert [True, False] in seen
     assert isinstance(mended.stack.instance("web-1").ready, HttpReady)
     assert type(fault).undone(undo, mended.platform) is None
-
-
-def test_a_lost_zone_selects_no_instance_by_name() -> None:
-    assert zone_lost("b").ends == ()
