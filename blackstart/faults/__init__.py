@@ -21,9 +21,8 @@ from blackstart.faults._registry import (  # noqa: E402
     fault_type,
     register,
 )
-from blackstart.faults.bandwidth_limit import bandwidth_limit  # noqa: E402
-from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
 from blackstart.faults.archiving_fails import archiving_fails  # noqa: E402
+from blackstart.faults.bandwidth_limit import bandwidth_limit  # noqa: E402
 from blackstart.faults.base import Fault, Platform, Site, Undo  # noqa: E402
 from blackstart.faults.cache_flushed import cache_flushed  # noqa: E402
 from blackstart.faults.clock_drift import clock_drift  # noqa: E402

@@ -51,7 +51,7 @@ class RollingRestart(Fault):
         names = containers(site, self.target)
         data = {
             "instances": [i.name for i in site.resolve(self.target)],
-            "started": {name: site.platform.started_at(name) for name in names},
+            "started": {name: site.platform.started(name) for name in names},
         }
         return Undo(self.kind, site.run_id, names, data, f"docker start {shlex.join(names)}")
 
@@ -70,7 +70,7 @@ class RollingRestart(Fault):
     def bite(self, site: Site, undo: Undo) -> str:
         """Each was started later than it had been."""
         for name, before in undo.data["started"].items():
-            if site.platform.started_at(name) == before:
+            if site.platform.started(name) == before:
                 raise BiteError(f"{name} was not started anew")
         return f"restarted in turn: {', '.join(undo.data['instances'])}"
 

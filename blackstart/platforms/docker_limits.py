@@ -1,4 +1,4 @@
-"""Docker: the processors that a container may use, OOM kills, and stopping in an orderly way."""
+"""Docker: the processors that a container may use, and OOM kills."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PERIOD_US = 100_000
 
 
 class DockerLimits:
-    """The part of `DockerPlatform` that limits and stops. Every method raises PlatformError."""
+    """The part of `DockerPlatform` that limits. Every method raises PlatformError."""
 
     @abstractmethod
     def _ours(self, name: str) -> DockerContainer: ...
@@ -36,13 +36,3 @@ class DockerLimits:
     def oom_killed(self, name: str) -> bool:
         """Whether the container, now down, ended with an OOM kill in it."""
         return bool(self._ours(name).attrs["State"]["OOMKilled"])
-
-    def stop(self, name: str, patience_s: float = 10.0) -> None:
-        """SIGTERM, and SIGKILL after `patience_s` seconds; returns once it is down."""
-        container = self._ours(name)
-        with asked(f"stop {name}"):
-            container.stop(timeout=round(patience_s))
-
-    def started_at(self, name: str) -> str:
-        """When the container was last started, in the engine's words (RFC 3339)."""
-        return str(self._ours(name).attrs["State"]["StartedAt"])

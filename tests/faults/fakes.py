@@ -134,12 +134,6 @@ class FakePlatform:
         self._reach(name)
         return self.cpus.get(name)
 
-    def stop(self, name: str, patience_s: float = 10.0) -> None:
-        self._to(name, "exited")
-
-    def started_at(self, name: str) -> str:
-        return str(self.log.count(f"running {name}"))
-
     def oom_killed(self, name: str) -> bool:
         return False
 

@@ -76,7 +76,7 @@ def test_a_restart_that_goes_wrong_ends_there_and_is_undone_by_a_start() -> None
     with pytest.raises(InjectionError, match=r"(?s)pg-1 to be ready.*does not come back"):
         fault.inject(where, undo)
     assert not [line for line in where.platform.log if "pg-2" in line], "the next one is left alone"
-    where.platform.stop("bs-r1-pg-1")
+    where.platform.stop("bs-r1-pg-1", 1.0)
     assert fault.undone(undo, where.platform) == "down: bs-r1-pg-1"
     fault.undo(undo, where.platform)
     assert fault.undone(undo, where.platform) is None
