@@ -43,4 +43,3 @@ def test_planned_switchover(drill: Drill) -> None:
 def test_patroni_hangs(drill: Drill) -> None:
     with drill.inject(suspend("postgres.primary", process="patroni")):
         drill.observe(until=promoted("postgres"), limit="60s")
-        drill.hold("5s")
