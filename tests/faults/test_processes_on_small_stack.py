@@ -110,10 +110,10 @@ def test_a_stopped_process_that_nobody_lets_go_on_does_so_by_itself(small: Runni
 #: Brings a Redis of its own up again whenever it is gone.
 SUPERVISOR = """exec >/dev/null 2>&1
 while :; do redis-server --port 7777 --bind 127.0.0.1 --save ''; sleep 0.05; done"""
-#: For 2 s: the pids it is seen under.
+#: For so many seconds: the pids it is seen under.
 PIDS = r"""
 import subprocess
-pids, until = set(), time.monotonic() + 2
+pids, until = set(), time.monotonic() + %s
 while time.monotonic() < until:
     pids |= set(subprocess.run(["pgrep", "-x", "redis-server"], stdout=-1, text=True).stdout.split())
     time.sleep(0.02)
@@ -136,9 +136,9 @@ def supervised(small: RunningStack) -> Iterator[None]:
 def test_a_process_dies_again_each_time_it_is_brought_back(small: RunningStack) -> None:
     with injected(crash_loop("web-1", "redis-server", interval="300ms"), small) as bite:
         assert "killed when they come back" in bite
-        assert client(small, PIDS) >= 3
+        assert client(small, PIDS % 2) >= 3
         assert ready_s(small) is not None, "the service beside it goes on"
-    assert client(small, PIDS) == 1
+    assert client(small, PIDS % 0.8) == 1
     fault = crash_loop("web-1", "redis-server", max_duration="1s")
     undo = fault.plan(small)
     fault.inject(small, undo)
