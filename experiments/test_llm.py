@@ -28,11 +28,11 @@ ATTEMPTS = 3 * (5 + 4 + 12 // 2 + 1)
         Control(variant="no-breakers", breaks="attempts"),
         Control(variant="crowded-probes", breaks="probes_at_once"),
     ),
-    # A replica gets a chat every 250 ms, and a probe takes 300 ms: two at once are possible, if let through.
-    load={"chat": 12},
+    # A replica gets a chat every 375 ms, and a probe takes 450 ms: two at once are possible, if let through.
+    load={"chat": 8},
 )
 def test_primary_provider_down(drill: Drill) -> None:
-    with drill.inject(llm_error("llm-1", status=503, delay="300ms")):
+    with drill.inject(llm_error("llm-1", status=503, delay="450ms")):
         drill.hold("12s")
         drill.count("attempts", attempts(drill.stack, "llm-1"))
         drill.count("probes_at_once", probes_at_once(drill.stack, "llm-1"))

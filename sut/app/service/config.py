@@ -31,8 +31,8 @@ class Settings:
     start_within: float = 2.0
     check_timeout: float = 1.0
     # The steps of one turn, each at its slowest, fit in its deadline: tests/sut/test_config.py adds them up.
-    llm_timeout: float = 1.2
-    embed_timeout: float = 0.3
+    llm_timeout: float = 1.1
+    embed_timeout: float = 0.5
     retrieve_timeout: float = 0.3
     cache_timeout: float = 0.08
     drain: float = 2.5
