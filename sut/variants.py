@@ -96,7 +96,6 @@ VARIANTS = (
     Variant("no-cache-fallback", "errors of the cache are not caught", **_without("cache-fallback", *APPS)),
     Variant("no-cache-timeout", "the cache is waited for for a minute", **_without("cache-timeout", *APPS)),
     Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
-    Variant("crowded-probes", "a half-open breaker lets every call through", **_without("one-probe", *APPS)),
     Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
     Variant(
         "no-redispatch",

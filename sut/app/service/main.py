@@ -33,9 +33,7 @@ log = logging.getLogger(__name__)
 
 def make_service(settings: Settings) -> FastAPI:
     """The app whose lifespan opens the pools and watches the dependencies; waits for none of them."""
-    metrics = Metrics(
-        breakers="breakers" not in settings.without, one_probe="one-probe" not in settings.without
-    )
+    metrics = Metrics(breakers="breakers" not in settings.without)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
