@@ -81,6 +81,7 @@ def _postgres(name: str, zone: str) -> Instance:
         },
         calls=(*ETCD, *_others(name, POSTGRES)),
         publish=("patroni", "postgres"),
+        plays=("postgres",),
         ready=HttpReady("patroni", "/readiness"),
         memory="768m",
     )
@@ -118,6 +119,7 @@ def _redis(name: str, zone: str) -> Instance:
         },
         calls=(*_others(name, REDIS), *SENTINELS),
         publish=("redis",),
+        plays=("redis",),
         ready=Speaks("redis", "PING", "+PONG"),
         memory="256m",
     )

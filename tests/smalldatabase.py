@@ -15,6 +15,7 @@ stack = Stack(
             Image("smalldb", HERE / "smalldb"),
             {"postgres": 5432},
             publish=("postgres",),
+            plays=("postgres",),
             ready=Command(("pg_isready",)),
         ),
     ),

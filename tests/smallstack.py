@@ -29,6 +29,7 @@ stack = Stack(
             command=("store",),
             ready=Command(("redis-cli", "ping")),
             disks={"/data": "32m"},
+            plays=("redis",),
         ),
         web("web-1", "a"),
         web("web-2", "b"),

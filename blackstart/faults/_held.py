@@ -31,7 +31,9 @@ class HeldFault(Fault):
 
     def validate(self, stack: Stack) -> None:
         """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
+        selector = Selector.parse(self.target)
+        selector.validate(stack)
+        self.needs_part(selector.candidates(stack), stack)
 
     def plan(self, site: Site) -> Undo:
         """See Fault.plan."""

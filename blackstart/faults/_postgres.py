@@ -26,6 +26,7 @@ class PostgresFault(Fault):
     `database`: where, unless it is the whole server that is struck.
     """
 
+    part: ClassVar[str | None] = "postgres"
     capabilities: ClassVar[tuple[str, ...]] = ("exec",)
 
     target: str
@@ -43,7 +44,9 @@ class PostgresFault(Fault):
 
     def validate(self, stack: Stack) -> None:
         """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
+        selector = Selector.parse(self.target)
+        selector.validate(stack)
+        self.needs_part(selector.candidates(stack), stack)
 
     def ask(self, site: Site, name: str, *sql: str) -> str:
         """See `ask`; here in the fault's own database."""

@@ -120,7 +120,7 @@ class Fault(ABC):
     #: The parameters that select instances; two for a fault on the edges from the first to the second;
     #: none for one that selects otherwise, as by zone.
     ends: ClassVar[tuple[str, ...]] = ("target",)
-    #: The scripted part that the target must declare to play (`Instance.plays`), if any.
+    #: The part that the target must declare to play (`Instance.plays`), if any.
     part: ClassVar[str | None] = None
     capabilities: ClassVar[tuple[str, ...]] = ()
     #: Seconds that the effect may take to show, and that the restored state may take to show by itself.

@@ -25,6 +25,7 @@ class CacheFlushed(Fault):
 
     kind: ClassVar[str] = "cache_flushed"
     mode: ClassVar[Mode] = Mode.DATA
+    part: ClassVar[str | None] = "redis"
     capabilities: ClassVar[tuple[str, ...]] = ("exec",)
 
     target: str
@@ -37,7 +38,9 @@ class CacheFlushed(Fault):
 
     def validate(self, stack: Stack) -> None:
         """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
+        selector = Selector.parse(self.target)
+        selector.validate(stack)
+        self.needs_part(selector.candidates(stack), stack)
 
     def plan(self, site: Site) -> Undo:
         """Counts the keys; InjectionError for a replica, which would refuse."""

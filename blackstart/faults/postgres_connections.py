@@ -22,6 +22,7 @@ class PostgresConnections(ConnectionsFault):
     """
 
     kind: ClassVar[str] = "postgres_connections"
+    part: ClassVar[str | None] = "postgres"
     mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
 

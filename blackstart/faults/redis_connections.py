@@ -21,6 +21,7 @@ class RedisConnections(ConnectionsFault):
     """
 
     kind: ClassVar[str] = "redis_connections"
+    part: ClassVar[str | None] = "redis"
     mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
 

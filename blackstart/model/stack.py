@@ -60,7 +60,7 @@ class Instance:
 
     `ports` maps names to container ports; those in `publish` are reachable from the host on 127.0.0.1.
     `calls` names the instances it calls: each is reached by its plain name, through this pod's sidecar.
-    `plays` names the scripted parts that it plays for faults, as `llm`: a model provider that takes scripts.
+    `plays` names the parts that it plays for faults: `postgres`, `redis`, `llm` (which takes scripts).
     `ready` is a condition from `blackstart.stack.conditions`; None means running is ready.
     `disks` maps paths in the service's container to sizes, as `{"/data": "64m"}`: each is a file system of
     that size, held in memory, which lives as long as the stack. Without one the service writes where its

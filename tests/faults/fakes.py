@@ -31,7 +31,14 @@ def stack(**held: str) -> Stack:
         "fake",
         IMAGE,
         (
-            Instance("pg-1", "postgres", IMAGE, {"postgres": 5432, "patroni": 8008}, publish=("patroni",)),
+            Instance(
+                "pg-1",
+                "postgres",
+                IMAGE,
+                {"postgres": 5432, "patroni": 8008},
+                publish=("patroni",),
+                plays=("postgres", "redis"),
+            ),
             Instance(
                 "pg-2",
                 "postgres",
@@ -40,6 +47,7 @@ def stack(**held: str) -> Stack:
                 "b",
                 calls=("pg-1",),
                 publish=("patroni",),
+                plays=("postgres", "redis"),
             ),
             Instance("app-1", "app", IMAGE, {"http": 8000}, calls=("pg-1", "pg-2")),
         ),

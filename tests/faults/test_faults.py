@@ -88,7 +88,7 @@ ALL: list[Fault] = [
     memory_hog("postgres.primary", victim="postgres"),
     fds_exhausted("app", "python"),
     postgres_connections(user="app"),
-    redis_connections("app-1", port=6380),
+    redis_connections("pg-1", port=6380),
     clock_offset("app-1", by="-5m"),
     clock_drift("app", rate=-0.1),
     rows_deleted("postgres.primary", "public.turns", "id > 3", share=0.5, seed=7, database="app"),
@@ -96,7 +96,7 @@ ALL: list[Fault] = [
     page_corrupted("pg-1", "turns", page=3),
     archiving_fails(),
     secret_revoked("postgres.primary", "app"),
-    cache_flushed("app-1", redis="redis-cli -p 6380"),
+    cache_flushed("pg-1", redis="redis-cli -p 6380"),
     zone_lost("b"),
     rolling_restart("app", ready_within="2m"),
 ]
@@ -340,3 +340,13 @@ class TestSwitchover:
             where.platform.host_ports = {8008: int(patroni.url.rsplit(":", 1)[1])}
             seen = type(self.fault).undone(undo, where.platform)
         assert seen is None if wrong is None else wrong in str(seen)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [secret_revoked("app-1", role="x"), cache_flushed("app-1"), rows_deleted("app-1", "t")],
+    ids=lambda f: f.kind,
+)
+def test_what_is_no_database_is_not_struck_as_one(fault: Fault) -> None:
+    with pytest.raises(ConfigError, match=r"app-1 plays no '(postgres|redis)'; who does: pg-1, pg-2"):
+        fault.validate(stack())
