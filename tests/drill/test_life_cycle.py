@@ -43,7 +43,7 @@ class Run:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
-    def finish(self, limit_s: float = 180) -> tuple[int, str]:
+    def finish(self, limit_s: float = 400) -> tuple[int, str]:
         """Exit code and output."""
         out, _ = self.process.communicate(timeout=limit_s)
         return self.process.returncode, out
