@@ -29,7 +29,7 @@ from typing import Any
 
 from benchmarks.small import inside, small_stack
 from benchmarks.stats import goal, load_average, spread
-from blackstart.faults import Fault, edge_down, edge_latency, freeze, kill
+from blackstart.faults import Fault, edge_down, edge_latency, freeze, kill, partition
 from blackstart.injection.injector import Injection, Injector
 from blackstart.injection.journal import Journal
 from blackstart.platforms.waiting import GiveUp, wait_for, wait_until
@@ -56,12 +56,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, its goals (medians, ms), and the commands of others that do the same: in, out."""
+    """A fault, its goals (medians, ms), and what commands of others do the same, if any: in, out."""
 
     fault: Fault
     strike_ms: float
     undo_ms: float
-    peer: tuple[str, str]
+    peer: tuple[str, str] | None = None
 
 
 _EDGE = "curl -sf -o /dev/null -X POST {api}/proxies/store-1:6379"
@@ -85,6 +85,7 @@ CASES = (
     Case(
         freeze("store-1"), strike_ms=200, undo_ms=200, peer=("docker pause {store}", "docker unpause {store}")
     ),
+    Case(partition("store-1", "web-1"), strike_ms=500, undo_ms=500),
 )
 
 
@@ -182,7 +183,9 @@ class Bench:
             )
 
     def theirs(self, case: Case) -> None:
-        """The same by the commands of others."""
+        """The same by the commands of others, if there are any."""
+        if case.peer is None:
+            return
         into, out = (["sh", "-c", command.format(**self._names)] for command in case.peer)
         self._once(
             f"{case.fault.kind} by {case.peer[0].split()[0]}",
