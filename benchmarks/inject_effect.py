@@ -76,7 +76,7 @@ CASES = (
         peer=(f"{_EDGE} -d '{{{{\"enabled\":false}}}}'", f"{_EDGE} -d '{{{{\"enabled\":true}}}}'"),
     ),
     Case(
-        edge_latency("web-1", "store-1", latency="200ms"),
+        edge_latency("web-1", "store-1", latency="200ms", direction="downstream"),
         strike_ms=20,
         undo_ms=20,
         peer=(f"{_TOXICS} -d '{_LATENCY}'", f"{_TOXICS}/slow -X DELETE"),
@@ -98,9 +98,10 @@ def effect(looks: Sequence[Look], since: int, ok: bool) -> int | None:
     known = sorted((k for k in looks if k.begin <= settled), key=lambda k: k.begin)
     for first in range(len(known) - IN_A_ROW + 1):
         row = known[first : first + IN_A_ROW]
-        if row[0].end >= since and all(look.ok is ok for look in row):
-            at = row[0].begin if row[0].outcome == "late" else row[0].end
-            return max(0, at - since)
+        # One that came to nothing tells of its begin: begun before, it may have been late for another reason.
+        at = row[0].begin if row[0].outcome == "late" else row[0].end
+        if at >= since and all(look.ok is ok for look in row):
+            return at - since
     return None
 
 

@@ -49,3 +49,8 @@ def test_nothing_is_said_while_an_earlier_look_may_be_missing() -> None:
     assert effect(begun, 0, ok=False) is None
     settled = Look(4 * MS, 4 * MS + LIMIT_NS + 1, "error")
     assert effect([*begun, settled], 0, ok=False) == 1 * MS
+
+
+def test_what_was_late_before_the_fault_is_not_its_effect() -> None:
+    seen = looks((0, 100, "late"), (4, 104, "late"), (8, 108, "late"), (12, 112, "late"), (16, 116, "late"))
+    assert effect(seen, 6 * MS, ok=False) == 2 * MS
