@@ -84,73 +84,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+#: Where a name is at home; every other is a fault's.
 _HOMES = {
     "BlastRadius": "blackstart.model.blast",
     "Control": "blackstart.model.experiment",
     "Drill": "blackstart.drill.trial",
     "Objectives": "blackstart.model.objectives",
     "Schedule": "blackstart.schedule",
-    "archiving_fails": "blackstart.faults",
-    "bandwidth_limit": "blackstart.faults",
-    "cache_flushed": "blackstart.faults",
-    "clock_drift": "blackstart.faults",
-    "clock_offset": "blackstart.faults",
-    "cpu_hog": "blackstart.faults",
-    "cpu_throttle": "blackstart.faults",
-    "crash_loop": "blackstart.faults",
-    "disk_full": "blackstart.faults",
-    "dns_failure": "blackstart.faults",
-    "edge_bandwidth": "blackstart.faults",
-    "edge_down": "blackstart.faults",
-    "edge_flapping": "blackstart.faults",
-    "edge_latency": "blackstart.faults",
-    "edge_limit_data": "blackstart.faults",
-    "edge_reset": "blackstart.faults",
-    "edge_slicer": "blackstart.faults",
-    "edge_slow_close": "blackstart.faults",
-    "edge_timeout": "blackstart.faults",
     "experiment": "blackstart.drill.declare",
-    "fds_exhausted": "blackstart.faults",
-    "freeze": "blackstart.faults",
-    "kill": "blackstart.faults",
-    "llm_content_filter": "blackstart.faults",
-    "llm_context_length": "blackstart.faults",
-    "llm_cut": "blackstart.faults",
-    "llm_duplicate_chunk": "blackstart.faults",
-    "llm_embeddings_dimension": "blackstart.faults",
-    "llm_embeddings_space": "blackstart.faults",
-    "llm_empty": "blackstart.faults",
-    "llm_error": "blackstart.faults",
-    "llm_hang": "blackstart.faults",
-    "llm_malformed_json": "blackstart.faults",
-    "llm_malformed_sse": "blackstart.faults",
-    "llm_malformed_tool_call": "blackstart.faults",
-    "llm_quota": "blackstart.faults",
-    "llm_rate_limit": "blackstart.faults",
-    "llm_refusal": "blackstart.faults",
-    "llm_slow_first_token": "blackstart.faults",
-    "llm_slow_tokens": "blackstart.faults",
-    "llm_unfinished": "blackstart.faults",
-    "llm_wrong_model": "blackstart.faults",
-    "memory_hog": "blackstart.faults",
-    "node_kill": "blackstart.faults",
-    "packet_corruption": "blackstart.faults",
-    "packet_delay": "blackstart.faults",
-    "packet_loss": "blackstart.faults",
-    "page_corrupted": "blackstart.faults",
-    "partition": "blackstart.faults",
-    "postgres_connections": "blackstart.faults",
     "promoted": "blackstart.observe.until",
-    "redis_connections": "blackstart.faults",
-    "restart": "blackstart.faults",
-    "rolling_restart": "blackstart.faults",
-    "rows_deleted": "blackstart.faults",
-    "secret_revoked": "blackstart.faults",
-    "stop": "blackstart.faults",
-    "suspend": "blackstart.faults",
-    "switchover": "blackstart.faults",
-    "table_dropped": "blackstart.faults",
-    "zone_lost": "blackstart.faults",
 }
 
 __all__ = [
@@ -224,9 +166,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'blackstart' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES.get(name, "blackstart.faults")), name)
 
 
 def __dir__() -> list[str]:

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from blackstart.faults._held import END
-from blackstart.faults._targets import containers, shell
+from blackstart.faults import _helpers
+from blackstart.faults._containers import containers
+from blackstart.faults._inside import shell
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError, InjectionError
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 
 # Each process of the service (the session of init's first child): its name, whether the library is mapped,
 # and its variables for it. As the process's own user: another's needs a capability that containers lack.
@@ -30,7 +29,7 @@ done; :
 """
 # The file is replaced as a whole: a reader must not find it empty.
 SET = 'set_to() { echo "$2" >"$1.new" && chmod 644 "$1.new" && mv "$1.new" "$1"; }; '
-_RESET = SET + END + '; set_to "$2" +0'
+_RESET = SET + _helpers.END + '; set_to "$2" +0'
 _OFFSET = 'cat "$1" 2>/dev/null || echo +0'
 # Wall time for whoever follows the file, and for who does not.
 _COMPARE = 'env "$@" date +%s.%N; env -u LD_PRELOAD date +%s.%N'
@@ -50,18 +49,14 @@ class ClockFault(Fault):
 
     target: str
 
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
-
     def plan(self, site: Site) -> Undo:
         """InjectionError names a process that takes its time elsewhere; or if the clock is wrong already."""
         id = fresh_id()
         names = containers(site, self.target)
         clocks = {name: _clock(site.platform, name) for name in names}
-        tag = f"blackstart-{self.kind}-{id}"
+        tag = _helpers.tagged(self.kind, id)
         ending = {
-            name: ["sh", "-c", _RESET, "sh", f"[b]{tag[1:]}", clock["FAKETIME_TIMESTAMP_FILE"]]
+            name: ["sh", "-c", _RESET, "sh", _helpers.pattern(tag), clock["FAKETIME_TIMESTAMP_FILE"]]
             for name, clock in clocks.items()
         }
         manual = "; ".join(shlex.join(["docker", "exec", name, *words]) for name, words in ending.items())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from blackstart.faults._held import HeldFault
-from blackstart.faults._targets import shell
+from blackstart.faults._inside import shell
 from blackstart.faults.base import Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
 

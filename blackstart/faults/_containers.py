@@ -1,21 +1,30 @@
-"""What the faults share that take containers down: their names, all at once, and up again."""
+"""What the faults on containers share: which they are, all at once, and up again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ClassVar
 
-from blackstart.faults.base import Platform, Site
+from blackstart.faults.base import Fault, Platform, Site, Undo
+from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import InjectionError
+from blackstart.model.modes import Mode
 
 
-def containers(site: Site, target: str, what: str) -> tuple[str, ...]:
-    """The service containers of `target`; InjectionError if one does not run, or is frozen."""
+def containers(site: Site, target: str, otherwise: str = "nothing can be done inside it") -> tuple[str, ...]:
+    """The service containers that `target` means now; InjectionError if one does not run, or is frozen."""
     names = tuple(site.container(i.name) for i in site.resolve(target))
-    for name in names:
-        if not site.platform.is_running(name) or site.platform.is_paused(name):
-            raise InjectionError(f"{name} is down or frozen already: there is nothing to {what}")
+    refuse_down(site.platform, names, otherwise)
     return names
+
+
+def refuse_down(platform: Platform, names: Sequence[str], otherwise: str) -> None:
+    """InjectionError, ending in `otherwise`, if one is down or frozen: its undo would not be ours."""
+    for name in names:
+        if not platform.is_running(name) or platform.is_paused(name):
+            raise InjectionError(f"{name} is down or frozen already: {otherwise}")
 
 
 def at_once(names: Sequence[str], act: Callable[[str], object]) -> None:
@@ -37,3 +46,37 @@ def down(names: Sequence[str], platform: Platform) -> str | None:
     """Which are down, in words; None if none is."""
     found = [name for name in names if not platform.is_running(name)]
     return f"down: {', '.join(found)}" if found else None
+
+
+def kill_without(process: str, names: Sequence[str], platform: Platform) -> None:
+    """Kill those that run without `process`, which nobody in them brings back: a start will."""
+    for name in names:
+        if platform.is_running(name) and not platform.pids(name, process):
+            platform.kill(name)
+
+
+@dataclass(frozen=True)
+class EndedFault(Fault):
+    """The containers of `target` end by SIGTERM, and by SIGKILL after `timeout` (whole seconds)."""
+
+    mode: ClassVar[Mode] = Mode.GONE
+    takes_out: ClassVar[bool] = True
+    capabilities: ClassVar[tuple[str, ...]] = ("kill", "pause", "stop")
+    grace: ClassVar[float] = 10.0
+
+    target: str
+    timeout: Duration = "10s"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seconds(self.timeout)
+
+    @classmethod
+    def undo(cls, undo: Undo, platform: Platform) -> None:
+        """Start those that are down."""
+        start_again(undo.targets, platform)
+
+    @classmethod
+    def undone(cls, undo: Undo, platform: Platform) -> str | None:
+        """See Fault.undone."""
+        return down(undo.targets, platform)

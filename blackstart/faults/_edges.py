@@ -53,9 +53,8 @@ class EdgeFault(Fault):
 
     def validate(self, stack: Stack) -> None:
         """ConfigError names the edges there are if none fits."""
+        super().validate(stack)
         ends = Selector.parse(self.target), Selector.parse(self.upstream)
-        for end in ends:
-            end.validate(stack)
         # Roles are not known before the fault strikes: here every instance of the service may hold it.
         self._fitting(
             stack, *({i.name for i in stack.instances if e.name in (i.name, i.service)} for e in ends)

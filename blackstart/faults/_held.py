@@ -7,14 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from blackstart.faults._targets import containers, shell
+from blackstart.faults import _helpers
+from blackstart.faults._containers import containers
+from blackstart.faults._inside import run, shell
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
-
-# In a session of its own, so that END can end it together with what it starts.
-START = 'setsid "$@" </dev/null >/dev/null 2>&1 &'
-END = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p"; done; :'
 
 
 @dataclass(frozen=True)
@@ -29,20 +25,14 @@ class HeldFault(Fault):
 
     target: str
 
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        selector = Selector.parse(self.target)
-        selector.validate(stack)
-        self.needs_part(selector.candidates(stack), stack)
-
     def plan(self, site: Site) -> Undo:
         """See Fault.plan."""
         names = containers(site, self.target)
         id = fresh_id()
-        tag = f"blackstart-{self.kind}-{id}"
+        tag = _helpers.tagged(self.kind, id)
         data = {"tag": tag, **self.details(site, names)}
-        ending = ["sh", "-c", END, "sh", pattern(tag)]
-        manual = "; ".join(f"docker exec {name} pkill -KILL -f {pattern(tag)}" for name in names)
+        ending = _helpers.ending(tag)
+        manual = "; ".join(f"docker exec {name} pkill -KILL -f {_helpers.pattern(tag)}" for name in names)
         return Undo(self.kind, site.run_id, names, data, manual, dict.fromkeys(names, ending), id)
 
     def details(self, site: Site, names: tuple[str, ...]) -> dict[str, Any]:
@@ -56,14 +46,15 @@ class HeldFault(Fault):
     def inject(self, site: Site, undo: Undo) -> None:
         """See Fault.inject."""
         for name in undo.targets:
-            shell(site.platform, name, START, *self.command(name, undo.data))
+            run(site.platform, name, _helpers.launching(*self.command(name, undo.data)))
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """End the processes; a container that is down took its own along."""
         for name in undo.targets:
             if platform.is_running(name):
-                shell(platform, name, END, pattern(undo.data["tag"]))
+                # One that holds much takes a while to be gone: `undone` waits for that.
+                platform.exec(name, _helpers.ending(undo.data["tag"]))
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
@@ -71,11 +62,8 @@ class HeldFault(Fault):
         for name in undo.targets:
             if not platform.is_running(name):
                 return f"{name} is down"
-            if left := shell(platform, name, 'pgrep -f "$1" || :', pattern(undo.data["tag"])).split():
+            if left := shell(
+                platform, name, 'pgrep -f "$1" || :', _helpers.pattern(undo.data["tag"])
+            ).split():
                 return f"{name} still has a {cls.kind}: pids {', '.join(left)}"
         return None
-
-
-def pattern(tag: str) -> str:
-    """What `pgrep -f` finds the tag by, and not the command that looks for it."""
-    return f"[{tag[0]}]{tag[1:]}"

@@ -14,22 +14,32 @@ PREFIX = "blackstart-helper"
 _START = """
 setsid "$@" </dev/null >/dev/null 2>&1 &
 """
-_END = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p" 2>/dev/null; done; ! pgrep -f "$1"'
+END = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p" 2>/dev/null; done; ! pgrep -f "$1"'
+
+
+def tagged(kind: str, id: str) -> str:
+    """The tag of the helper of a fault of that kind; `id` is the injection's."""
+    return f"{PREFIX}-{kind}-{id}"
+
+
+def launching(*command: str) -> list[str]:
+    """The command that starts `command` as a helper; one of its words must be the helper's tag."""
+    return ["sh", "-c", _START, "sh", *command]
 
 
 def starting(tag: str, script: str, *args: str, shell: str = "sh") -> list[str]:
     """The command that starts a helper called `tag`: a script for `shell`, its arguments."""
-    return ["sh", "-c", _START, "sh", shell, "-c", script, tag, *args]
+    return launching(shell, "-c", script, tag, *args)
 
 
 def ending(tag: str) -> list[str]:
     """The command that ends the helper called `tag`, if there is one; it fails if one is left."""
-    return ["sh", "-c", _END, "sh", pattern(tag)]
+    return ["sh", "-c", END, "sh", pattern(tag)]
 
 
 def ending_before(tag: str, command: Sequence[str]) -> list[str]:
     """The command that ends the helper called `tag` and then becomes `command`."""
-    return ["sh", "-c", f'({_END}); shift; exec "$@"', "sh", pattern(tag), *command]
+    return ["sh", "-c", f'({END}); shift; exec "$@"', "sh", pattern(tag), *command]
 
 
 def pattern(tag: str) -> str:

@@ -113,10 +113,9 @@ class LlmFault(Fault):
         return Probe(endpoint, self.stream and endpoint == "chat", model, self.request)
 
     def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
+        """See Fault.validate; the provider must publish the port."""
+        super().validate(stack)
         selector = Selector.parse(self.target)
-        selector.validate(stack)
-        self.needs_part(selector.candidates(stack), stack)
         for instance in stack.instances:
             if selector.name in (instance.name, instance.service) and self.port not in instance.publish:
                 known = ", ".join(instance.publish) or "none"

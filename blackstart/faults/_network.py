@@ -66,10 +66,6 @@ class NetworkFault(Fault):
 
     target: str
 
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
-
     @abstractmethod
     def places(self, site: Site) -> dict[str, Place]:
         """What is put where, by instance."""

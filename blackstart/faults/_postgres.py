@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from blackstart.faults._targets import run
+from blackstart.faults._inside import run
 from blackstart.faults.base import Fault, Platform, Site, Undo
 from blackstart.model.errors import ConfigError, InjectionError, PlatformError
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 
 #: The user `postgres` through the Unix socket: lets in with `trust` and with `peer`.
 PSQL = "setpriv --reuid=postgres --regid=postgres --clear-groups psql -h /var/run/postgresql -U postgres"
@@ -41,12 +39,6 @@ class PostgresFault(Fault):
             raise ConfigError(f"psql={self.psql!r} is no command: {error}") from None
         if not words:
             raise ConfigError(f"psql: write the command that connects as superuser, as {PSQL!r}")
-
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        selector = Selector.parse(self.target)
-        selector.validate(stack)
-        self.needs_part(selector.candidates(stack), stack)
 
     def ask(self, site: Site, name: str, *sql: str) -> str:
         """See `ask`; here in the fault's own database."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol, TypedDict
 
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError
 from blackstart.model.modes import Mode
+from blackstart.model.selector import Selector
 from blackstart.model.stack import Instance, Stack
 from blackstart.platforms.capabilities import Container, ExecResult
 
@@ -144,16 +145,18 @@ class Fault(ABC):
         )  # the target first, what all faults have last
         return {"kind": self.kind, **{f.name: getattr(self, f.name) for f in own}}
 
-    def needs_part(self, instances: Iterable[Instance], stack: Stack) -> None:
-        """ConfigError, naming who does, unless each of these instances plays the `part` it takes."""
-        for instance in instances:
-            if self.part is not None and self.part not in instance.plays:
-                known = ", ".join(i.name for i in stack.instances if self.part in i.plays) or "none"
-                raise ConfigError(f"{instance.name} plays no {self.part!r}; who does: {known}")
-
-    @abstractmethod
     def validate(self, stack: Stack) -> None:
-        """Raise ConfigError, naming the valid ones, for a target or parameter that the stack lacks."""
+        """Raise ConfigError, naming the valid ones, for a target or parameter that the stack lacks.
+
+        Here: each of `ends` selects something that, where the fault takes a `part`, plays it.
+        """
+        for end in self.ends:
+            selector = Selector.parse(getattr(self, end))
+            selector.validate(stack)
+            for instance in selector.candidates(stack):
+                if self.part is not None and self.part not in instance.plays:
+                    known = ", ".join(i.name for i in stack.instances if self.part in i.plays) or "none"
+                    raise ConfigError(f"{instance.name} plays no {self.part!r}; who does: {known}")
 
     @abstractmethod
     def plan(self, site: Site) -> Undo:

@@ -6,13 +6,12 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import containers
+from blackstart.faults._inside import run
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import containers, run
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 from blackstart.model.modes import Mode
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 
 
 @register
@@ -35,12 +34,6 @@ class CacheFlushed(Fault):
         super().__post_init__()
         if not self.redis.strip():
             raise ConfigError("redis: write the command that connects, as 'redis-cli'")
-
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        selector = Selector.parse(self.target)
-        selector.validate(stack)
-        self.needs_part(selector.candidates(stack), stack)
 
     def plan(self, site: Site) -> Undo:
         """Counts the keys; InjectionError for a replica, which would refuse."""

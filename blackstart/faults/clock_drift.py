@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults import _helpers
 from blackstart.faults._clock import SET, ClockFault, checked, off_by
-from blackstart.faults._held import START
+from blackstart.faults._inside import run
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import shell
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError
 from blackstart.model.modes import Mode
@@ -43,8 +43,8 @@ class ClockDrift(ClockFault):
     def inject(self, site: Site, undo: Undo) -> None:
         """See Fault.inject."""
         for name, clock in undo.data["clocks"].items():
-            words = ["sh", "-c", _DRIFT, undo.data["tag"], clock["FAKETIME_TIMESTAMP_FILE"], f"{self.rate:f}"]
-            shell(site.platform, name, START, *words)
+            words = clock["FAKETIME_TIMESTAMP_FILE"], f"{self.rate:f}"
+            run(site.platform, name, _helpers.starting(undo.data["tag"], _DRIFT, *words))
 
     def bite(self, site: Site, undo: Undo) -> str:
         """In each container the clock is off the way that it drifts."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
 from blackstart.faults._clock import SET, ClockFault, checked, off_by, signed
+from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import shell
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration
 from blackstart.model.errors import BiteError

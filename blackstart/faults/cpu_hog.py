@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
-from blackstart.faults._held import HeldFault, pattern
+from blackstart.faults import _helpers
+from blackstart.faults._held import HeldFault
+from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import shell
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
@@ -48,7 +49,9 @@ class CpuHog(HeldFault):
         """The loops use at least a tenth of a processor."""
         felt = []
         for name in undo.targets:
-            before, after = map(int, shell(site.platform, name, _USED, pattern(undo.data["tag"])).split())
+            before, after = map(
+                int, shell(site.platform, name, _USED, _helpers.pattern(undo.data["tag"])).split()
+            )
             if (share := (after - before) / 50) < 0.1:
                 raise BiteError(f"{name}: the busy loops use {share:.2f} processors")
             felt.append(f"{name}: busy loops use {share:.1f} processors")

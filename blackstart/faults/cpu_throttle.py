@@ -6,13 +6,12 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import containers
+from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import containers, shell
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 
 # Asks for a whole processor for a while: the kernel counts the periods that it cut short.
 _PROBE = """
@@ -42,10 +41,6 @@ class CpuThrottle(Fault):
         super().__post_init__()
         if not 0.01 <= self.cpus <= 64:
             raise ConfigError(f"cpus={self.cpus} is no share of processors; valid are 0.01 to 64")
-
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
 
     def plan(self, site: Site) -> Undo:
         """Records the limit that each container has now."""

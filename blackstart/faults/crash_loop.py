@@ -7,14 +7,13 @@ from typing import ClassVar, Unpack
 
 from blackstart.faults import _helpers
 from blackstart.faults._containers import containers, down, start_again
+from blackstart.faults._inside import run
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.faults.kill import processes_of
 from blackstart.model.durations import Duration, seconds
-from blackstart.model.errors import BiteError, ConfigError, PlatformError
+from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 from blackstart.platforms.waiting import GiveUp
 
 # Kills, every so often, until its time is over. In the container it needs no process of the harness.
@@ -54,17 +53,13 @@ class CrashLoop(Fault):
         if self.process in _ITSELF:
             raise ConfigError(f"{self.process!r} is what the helper consists of; it cannot kill itself")
 
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
-
     def plan(self, site: Site) -> Undo:
         """InjectionError if there is no such process, or it is PID 1."""
         id = fresh_id()
-        names = containers(site, self.target, "kill again and again")
+        names = containers(site, self.target, "there is nothing to kill again and again")
         data = {
             "process": self.process,
-            "helper": f"{_helpers.PREFIX}-loop-{id}",
+            "helper": _helpers.tagged(self.kind, id),
             "pids": {n: processes_of(site, n, self.process, "kill the container") for n in names},
         }
         ending = _helpers.ending(str(data["helper"]))
@@ -76,9 +71,7 @@ class CrashLoop(Fault):
         times = f"{seconds(self.interval):.3f}", str(max(1, round(seconds(self.max_duration))))
         command = _helpers.starting(undo.data["helper"], _LOOP, self.process, *times)
         for name in undo.targets:
-            started = site.platform.exec(name, command)
-            if started.code != 0:
-                raise PlatformError(f"{name}: no helper: {started.output.strip()[-300:]}")
+            run(site.platform, name, command)
 
     def bite(self, site: Site, undo: Undo) -> str:
         """The pids that were there before are gone, the container is not, and the helper is at work."""

@@ -6,8 +6,9 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import containers
+from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import containers, shell
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
@@ -41,8 +42,8 @@ class DiskFull(Fault):
 
     def validate(self, stack: Stack) -> None:
         """ConfigError names the disks there are, if an instance that may be meant lacks this one."""
+        super().validate(stack)
         selector = Selector.parse(self.target)
-        selector.validate(stack)
         for instance in stack.instances:
             if selector.name in (instance.name, instance.service):
                 self._disk(instance.name, tuple(instance.disks))

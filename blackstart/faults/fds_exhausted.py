@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
+from blackstart.faults._containers import containers
+from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import containers, shell
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.modes import Mode
@@ -62,8 +63,8 @@ class FdsExhausted(Fault):
 
     def validate(self, stack: Stack) -> None:
         """ConfigError names the ports there are, if an instance that may be meant lacks this one."""
+        super().validate(stack)
         selector = Selector.parse(self.target)
-        selector.validate(stack)
         for instance in stack.instances:
             if selector.name in (instance.name, instance.service):
                 self._port(instance.name, instance.ports)

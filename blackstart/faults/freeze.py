@@ -6,12 +6,11 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import containers
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
-from blackstart.model.errors import BiteError, InjectionError
+from blackstart.model.errors import BiteError
 from blackstart.model.modes import Mode
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 
 
 @register
@@ -26,16 +25,9 @@ class Freeze(Fault):
 
     target: str
 
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
-
     def plan(self, site: Site) -> Undo:
         """InjectionError if one is frozen already: its undo would not be ours."""
-        names = tuple(site.container(i.name) for i in site.resolve(self.target))
-        for name in names:
-            if not site.platform.is_running(name) or site.platform.is_paused(name):
-                raise InjectionError(f"{name} is down or frozen already: it cannot be frozen")
+        names = containers(site, self.target, "it cannot be frozen")
         return Undo(self.kind, site.run_id, names, {}, f"docker unpause {shlex.join(names)}")
 
     def inject(self, site: Site, undo: Undo) -> None:

@@ -6,12 +6,11 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import kill_without, start_again
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
 from blackstart.model.modes import Mode
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 
 
 @register
@@ -31,10 +30,6 @@ class Kill(Fault):
 
     target: str
     process: str | None = None
-
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
 
     def plan(self, site: Site) -> Undo:
         """Looks up who it is and which pids die; InjectionError if there is nothing to kill."""
@@ -77,9 +72,7 @@ class Kill(Fault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """Start the containers that are down; a supervisor brings its process back by itself."""
-        for name in undo.targets:
-            if not platform.is_running(name):
-                platform.start(name)
+        start_again(undo.targets, platform)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
@@ -95,10 +88,8 @@ class Kill(Fault):
     @classmethod
     def escalate(cls, undo: Undo, platform: Platform) -> None:
         """Restart the containers whose process nobody brings back."""
-        process = undo.data["process"]
-        for name in undo.targets:
-            if process is not None and platform.is_running(name) and not platform.pids(name, process):
-                platform.kill(name)
+        if (process := undo.data["process"]) is not None:
+            kill_without(process, undo.targets, platform)
         cls.undo(undo, platform)
 
 

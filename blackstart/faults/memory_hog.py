@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
+from blackstart.faults._containers import kill_without
 from blackstart.faults._held import HeldFault
+from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import shell
 from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
 from blackstart.model.modes import Mode
@@ -120,10 +121,8 @@ class MemoryHog(HeldFault):
     @classmethod
     def escalate(cls, undo: Undo, platform: Platform) -> None:
         """Restart the containers whose victim nobody brings back."""
-        victim = undo.data["victim"]
-        for name in undo.targets:
-            if victim is not None and platform.is_running(name) and not platform.pids(name, victim):
-                platform.kill(name)
+        if (victim := undo.data["victim"]) is not None:
+            kill_without(victim, undo.targets, platform)
         cls.undo(undo, platform)
 
 

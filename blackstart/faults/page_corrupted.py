@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import containers
+from blackstart.faults._inside import shell
 from blackstart.faults._postgres import NOTHING, PSQL, Disaster, literal, table_name
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import containers, shell
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 from blackstart.model.modes import Mode

@@ -6,41 +6,23 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-from blackstart.faults._containers import at_once, containers, down, start_again
+from blackstart.faults._containers import EndedFault, at_once, containers
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Options, Platform, Site, Undo
+from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError
-from blackstart.model.modes import Mode
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 
 
 @register
 @dataclass(frozen=True)
-class Restart(Fault):
+class Restart(EndedFault):
     """SIGTERM to the service's container, SIGKILL after `timeout` (whole seconds), and a start right then."""
 
     kind: ClassVar[str] = "restart"
-    mode: ClassVar[Mode] = Mode.GONE
-    takes_out: ClassVar[bool] = True
-    capabilities: ClassVar[tuple[str, ...]] = ("kill", "pause", "stop")
-    grace: ClassVar[float] = 10.0
-
-    target: str
-    timeout: Duration = "10s"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        seconds(self.timeout)
-
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
 
     def plan(self, site: Site) -> Undo:
         """Notes which life each is in; InjectionError if one does not run."""
-        names = containers(site, self.target, "restart")
+        names = containers(site, self.target, "there is nothing to restart")
         lives = {name: site.platform.started(name) for name in names}
         return Undo(self.kind, site.run_id, names, {"lives": lives}, f"docker start {shlex.join(names)}")
 
@@ -59,16 +41,6 @@ class Restart(Fault):
             if site.platform.started(name) == life:
                 raise BiteError(f"{name} is still in the life of {life}")
         return f"started anew: {', '.join(undo.targets)}"
-
-    @classmethod
-    def undo(cls, undo: Undo, platform: Platform) -> None:
-        """Start those that are down."""
-        start_again(undo.targets, platform)
-
-    @classmethod
-    def undone(cls, undo: Undo, platform: Platform) -> str | None:
-        """See Fault.undone."""
-        return down(undo.targets, platform)
 
 
 @constructor

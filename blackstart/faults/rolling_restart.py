@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import containers, down, start_again
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import containers
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.modes import Mode
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 from blackstart.platforms.waiting import wait_until
 
 
@@ -41,10 +39,6 @@ class RollingRestart(Fault):
         if not 1 <= seconds(self.patience) <= 60:
             raise ConfigError(f"patience {self.patience}: valid are 1 s to 60 s")
         seconds(self.ready_within)
-
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
 
     def plan(self, site: Site) -> Undo:
         """Records when each was last started."""
@@ -77,15 +71,12 @@ class RollingRestart(Fault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """Start what is down."""
-        for name in undo.targets:
-            if not platform.is_running(name):
-                platform.start(name)
+        start_again(undo.targets, platform)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
         """See Fault.undone."""
-        down = [name for name in undo.targets if not platform.is_running(name)]
-        return f"down: {', '.join(down)}" if down else None
+        return down(undo.targets, platform)
 
 
 def _unready(site: Site, instance: str) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import containers
 from blackstart.faults._postgres import NOTHING, PSQL, Disaster, table_name
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import containers
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.modes import Mode

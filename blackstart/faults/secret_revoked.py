@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
+from blackstart.faults._containers import containers
 from blackstart.faults._postgres import PSQL, PostgresFault, ask, literal, quoted
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._targets import containers
 from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 from blackstart.model.modes import Mode

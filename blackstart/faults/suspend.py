@@ -14,8 +14,6 @@ from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_i
 from blackstart.faults.kill import processes_of
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
 from blackstart.model.modes import Mode
-from blackstart.model.selector import Selector
-from blackstart.model.stack import Stack
 
 # Lets every process go on that was stopped, whoever did it, and names each.
 _RESUME = """
@@ -40,13 +38,9 @@ class Suspend(Fault):
     target: str
     process: str
 
-    def validate(self, stack: Stack) -> None:
-        """See Fault.validate."""
-        Selector.parse(self.target).validate(stack)
-
     def plan(self, site: Site) -> Undo:
         """InjectionError if there is no such process, it is PID 1, or it is stopped already."""
-        names = containers(site, self.target, "suspend")
+        names = containers(site, self.target, "there is nothing to suspend")
         for name in names:
             processes_of(site, name, self.process, "freeze the container")
             if stopped := _stopped(site.platform, name, self.process):

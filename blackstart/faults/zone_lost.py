@@ -9,9 +9,10 @@ from typing import ClassVar, Unpack
 
 import requests
 
+from blackstart.faults._containers import refuse_down
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
-from blackstart.model.errors import BiteError, ConfigError, InjectionError
+from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
 from blackstart.model.stack import Stack
 
@@ -52,9 +53,7 @@ class ZoneLost(Fault):
         lost = [i.name for i in site.stack.instances if i.zone == self.target]
         # The services first: a service that still runs must not see its sidecar hang.
         names = (*map(site.container, lost), *map(site.sidecar, lost))
-        for name in names:
-            if not site.platform.is_running(name) or site.platform.is_paused(name):
-                raise InjectionError(f"{name} is down or frozen already: zone {self.target} cannot be lost")
+        refuse_down(site.platform, names, f"zone {self.target} cannot be lost")
         apis = {name: site.proxy_api(name) for name in lost}
         return Undo(self.kind, site.run_id, names, {"apis": apis}, f"docker unpause {shlex.join(names)}")
 

@@ -103,7 +103,10 @@ class SentinelSource(ThreadedSource):
         """Until told to stop. Raises RedisError or OSError when the Sentinel is gone or silent."""
         with client.pubsub() as heard:  # type: ignore[no-untyped-call]
             heard.psubscribe("*")
-            # Asked after subscribing: what changes in between is told twice rather than not at all.
+            # Asked after it confirmed (on a connection of its own, so nothing else orders the two): what
+            # changes in between is told twice rather than not at all.
+            if heard.get_message(timeout=self.timeout) is None:
+                raise TimeoutError("timed out")
             told.found(client)
             last = asked = time.monotonic()
             while not stop.is_set():

@@ -8,7 +8,17 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from blackstart.faults import crash_loop, edge_flapping, freeze, kill, node_kill, restart, stop, suspend
+from blackstart.faults import (
+    cpu_hog,
+    crash_loop,
+    edge_flapping,
+    freeze,
+    kill,
+    node_kill,
+    restart,
+    stop,
+    suspend,
+)
 from blackstart.faults.base import Undo
 from blackstart.injection.expiry import arm
 from blackstart.injection.heal import heal
@@ -176,7 +186,7 @@ def test_a_node_is_gone_without_a_word_and_comes_back_with_its_edges(small: Runn
 
 
 def test_a_run_without_a_journal_is_healed_of_what_is_in_its_containers(small: RunningStack) -> None:
-    for fault in (suspend("web-1", "web"), edge_flapping("web-2", "store", down="5s")):
+    for fault in (suspend("web-1", "web"), cpu_hog("web-1"), edge_flapping("web-2", "store", down="5s")):
         fault.inject(small, fault.plan(small))
     wait_until("the edge is down", lambda: None if ready_s(small, "web-2") is None else "up", limit=5)
     report = heal(small.run_id, platform=small.platform)
@@ -187,5 +197,6 @@ def test_a_run_without_a_journal_is_healed_of_what_is_in_its_containers(small: R
     }
     well(small)
     well(small, "web-2")
-    listed = small.platform.exec(small.sidecar("web-2"), ["pgrep", "-f", "[b]lackstart-helper"])
-    assert listed.code == 1, "its helper is gone"
+    for container in (small.sidecar("web-2"), small.container("web-1")):
+        listed = small.platform.exec(container, ["pgrep", "-f", "[b]lackstart-helper"])
+        assert listed.code == 1, f"a helper is left in {container}"

@@ -1,20 +1,11 @@
-"""What the faults share that act inside the service's container of their target."""
+"""Commands inside a container, for the faults that act there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blackstart.faults.base import Platform, Site
-from blackstart.model.errors import InjectionError, PlatformError
-
-
-def containers(site: Site, target: str) -> tuple[str, ...]:
-    """The service containers that `target` means now; InjectionError if one of them is down or frozen."""
-    names = tuple(site.container(i.name) for i in site.resolve(target))
-    for name in names:
-        if not site.platform.is_running(name) or site.platform.is_paused(name):
-            raise InjectionError(f"{name} is down or frozen: nothing can be done inside it")
-    return names
+from blackstart.faults.base import Platform
+from blackstart.model.errors import PlatformError
 
 
 def run(platform: Platform, name: str, cmd: Sequence[str], timeout: float = 10.0) -> str:
