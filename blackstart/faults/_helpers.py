@@ -14,7 +14,9 @@ PREFIX = "blackstart-helper"
 _START = """
 setsid "$@" </dev/null >/dev/null 2>&1 &
 """
-END = 'for p in $(pgrep -f "$1"); do kill -KILL "-$p" 2>/dev/null; done; ! pgrep -f "$1"'
+#: Ends what `$1` finds; fails if one is left. One that was just killed is still to be seen for a moment.
+END = """for p in $(pgrep -f "$1"); do kill -KILL "-$p" 2>/dev/null; done; i=0
+until ! pgrep -f "$1" || [ "$((i += 1))" -gt 40 ]; do sleep 0.05; done; [ "$i" -le 40 ]"""
 
 
 def tagged(kind: str, id: str) -> str:
