@@ -7,9 +7,9 @@ from fixtures.llm import attempts, probes_at_once
 
 pytestmark = pytest.mark.headline
 
-# Per app replica: 5 failures open the breaker while up to 3 more calls are under way; then one probe every
-# 2 s while the fault lasts, and one more.
-ATTEMPTS = 3 * (5 + 3 + 12 // 2 + 1)
+# Per app replica and endpoint: 5 failures open the breaker while up to 3 more calls are under way; then one
+# probe every 2 s while the fault lasts, and one more.
+ATTEMPTS = 3 * 2 * (5 + 3 + 12 // 2 + 1)
 
 
 @experiment(
@@ -24,11 +24,16 @@ ATTEMPTS = 3 * (5 + 3 + 12 // 2 + 1)
         lost=0,
         duplicate=0,
     ),
-    # Without breakers a replica's next chat begins before its last one gave up: probes_at_once breaks too.
-    control=Control(variant="no-breakers", breaks="attempts"),
+    control=(
+        Control(variant="no-breakers", breaks="attempts"),
+        Control(variant="crowded-probes", breaks="probes_at_once"),
+    ),
 )
 def test_primary_provider_down(drill: Drill) -> None:
-    with drill.inject(llm_error("llm-1", status=503, delay="450ms")):
+    # A refused chat takes longer than it takes the next one to come: a breaker that lets it through shows.
+    chats = llm_error("llm-1", status=503, delay="1s", endpoint="chat")
+    embeddings = llm_error("llm-1", status=503, endpoint="embeddings")
+    with drill.inject(chats), drill.inject(embeddings):
         drill.hold("12s")
         drill.count("attempts", attempts(drill.stack, "llm-1"))
         drill.count("probes_at_once", probes_at_once(drill.stack, "llm-1"))

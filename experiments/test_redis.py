@@ -3,7 +3,7 @@
 import pytest
 
 from blackstart import Control, Drill, Objectives, edge_latency, experiment, kill, promoted
-from fixtures.cache import keep, kept
+from fixtures.cache import keep, kept, primary
 
 pytestmark = pytest.mark.headline
 
@@ -14,7 +14,7 @@ CHATS = {"chat": 1.0, "session": 1.0}
     hypothesis="When the Redis primary dies, a Sentinel promotes the replica, and chats go on throughout "
     "without the cache.",
     runbook="redis-primary-down",
-    objectives=Objectives(availability=CHATS, mode=["no-cache"], lost=0, duplicate=0),
+    objectives=Objectives(availability=CHATS, interrupted=0, mode=["no-cache"], lost=0, duplicate=0),
     control=Control(variant="no-cache-fallback", breaks="availability"),
 )
 def test_primary_killed(drill: Drill) -> None:
@@ -25,21 +25,22 @@ def test_primary_killed(drill: Drill) -> None:
 @experiment(
     hypothesis="A Redis primary that is back before the Sentinels notice does not come back empty.",
     runbook="redis-primary-down",
-    objectives=Objectives(keys_lost=0, availability=CHATS),
+    objectives=Objectives(keys_lost=0, availability=CHATS, interrupted=0),
     control=Control(variant="no-persistence", breaks="keys_lost"),
 )
 def test_primary_back_at_once(drill: Drill) -> None:
-    keys = keep(drill.stack)
+    keys, holder = keep(drill.stack), primary(drill.stack)
     with drill.inject(kill("redis.primary", process="redis-server")):
         pass
     drill.observe(limit="10s")
     drill.count("keys_lost", len(keys - kept(drill.stack, keys)))
+    drill.premise("no Sentinel failed over", primary(drill.stack) == holder)
 
 
 @experiment(
     hypothesis="When one replica's way to the cache is slow, its chats skip the cache and are hardly later.",
     runbook="redis-slow",
-    objectives=Objectives(p99={"chat": "+150ms"}, availability=CHATS, mode=["no-cache"]),
+    objectives=Objectives(p99={"chat": "+150ms"}, availability=CHATS, interrupted=0, mode=["no-cache"]),
     control=Control(variant="no-cache-timeout", breaks="p99"),
 )
 def test_slow_edge(drill: Drill) -> None:

@@ -48,9 +48,9 @@ def postgres(running: RunningStack) -> str | None:
     return None
 
 
-def ask_postgres(running: RunningStack, instance: str, query: str) -> str:
+def ask_postgres(running: RunningStack, instance: str, query: str, database: str = "postgres") -> str:
     """The rows of `query` as psql prints them bare, asked inside `instance`. Raises PlatformError."""
-    command = ["psql", "-U", "postgres", "-h", "/var/run/postgresql", "-AtX", "-c", query]
+    command = ["psql", "-U", "postgres", "-h", "/var/run/postgresql", "-d", database, "-AtX", "-c", query]
     result = running.exec(instance, command, timeout=5)
     if result.code != 0:
         raise PlatformError(f"{instance}: psql: {result.output.strip()}")

@@ -52,7 +52,7 @@ def configuration(running: RunningStack) -> dict[str, Any]:
 
 
 def _postgres(running: RunningStack) -> dict[str, str]:
-    primary = next(n for n, role in running.role_map("postgres").items() if role == "primary")
+    primary = running.resolve("postgres.primary")[0].name
     names = ", ".join(f"'{n}'" for n in _POSTGRES)
     rows = conditions.ask_postgres(
         running, primary, f"SELECT name, current_setting(name) FROM pg_settings WHERE name IN ({names})"

@@ -32,7 +32,11 @@ def load(running: RunningStack) -> LoadPlan:
     front = (running.url("front-1", "http"),)
     host, port = running.address("pgproxy-1", "primary")
     dsn = f"postgresql://app:{APP_PASSWORD}@{host}:{port}/app"
-    nodes = ",".join("{}:{}".format(*running.address(name, "postgres")) for name in POSTGRES)
+    roles = running.role_map("postgres")
+    nodes = ",".join(
+        "{}:{}".format(*running.address(name, "postgres"))
+        for name in sorted(POSTGRES, key=lambda name: roles.get(name) != "primary")
+    )
     direct = f"postgresql://app:{APP_PASSWORD}@{nodes}/app?target_session_attrs=primary"
     bearer = {"Authorization": f"Bearer {token()}"}
     session = HttpOperation(
@@ -78,8 +82,8 @@ def load(running: RunningStack) -> LoadPlan:
             SqlRead(f="sql-final", dsn=dsn, key_from="sql-write", deadline="5s"),
             SqlRead(f="sql-direct-final", dsn=dsn, key_from="sql-direct", deadline="5s"),
         ),
-        # A client that goes past the proxy, as a batch job with a DSN of all nodes does: nobody cuts it off
-        # from a primary that is one no more.
+        # A client that goes past the proxy, as a batch job with a DSN of all nodes does, first to the primary
+        # of before: nobody cuts it off from one that is primary no more.
         optional=(SqlWrite(f="sql-direct", dsn=direct, deadline="1s", keys=8),),
     )
 

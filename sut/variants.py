@@ -45,7 +45,7 @@ def _configure(running: RunningStack, settings: dict[str, Any]) -> None:
     def in_force() -> str | None:
         if (wrong := conditions.postgres(running)) is not None:
             return wrong
-        primary = next(n for n, role in running.role_map("postgres").items() if role == "primary")
+        primary = running.resolve("postgres.primary")[0].name
         shown = conditions.ask_postgres(running, primary, "SHOW synchronous_standby_names")
         return (
             None if bool(shown) is settings["synchronous_mode"] else f"synchronous_standby_names = {shown!r}"
@@ -96,6 +96,7 @@ VARIANTS = (
     Variant("no-cache-fallback", "errors of the cache are not caught", **_without("cache-fallback", *APPS)),
     Variant("no-cache-timeout", "the cache is waited for for a minute", **_without("cache-timeout", *APPS)),
     Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
+    Variant("crowded-probes", "a half-open breaker lets every call through", **_without("one-probe", *APPS)),
     Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
     Variant(
         "no-redispatch",

@@ -162,6 +162,11 @@ class Attempt:
             self._find("bite", None, str(error), Verdict.UNKNOWN)
         except AssertionError as error:
             self._find("assertion", None, str(error) or "failed", Verdict.FAIL)
+        except HarnessError:
+            raise
+        except Exception as error:
+            # A look around that failed says nothing of the hypothesis.
+            raise HarnessError(f"the drill's own code failed: {type(error).__name__}: {error}") from error
 
     def _recover(self) -> None:
         """The whole stack must be well again, not only its clients; one that stays ill fails the drill."""
@@ -207,6 +212,7 @@ class Attempt:
         try:
             self.load.wait_clean(BASELINE_S, 0.99, BASELINE_LIMIT_S, unless=self.stop.asked.is_set)
             self.clean = self.gates.counting = True
+            self.events.write("drill", "baseline")
         except LoadError as error:
             if not self.load.alive:
                 raise
@@ -226,7 +232,8 @@ class Attempt:
             self.notes.append(f"placebo: not injected: {fault.to_dict()}")
             return NotInjected(fault)
         self.begin()
-        self._before = {s: dict(self.running.role_map(s)) for s in self.running.stack.roles}
+        if not (self._before and self.injector.in_force):
+            self._before = {s: dict(self.running.role_map(s)) for s in self.running.stack.roles}
         self.schedule.append({"action": "inject", **told, "fault": fault.to_dict()})
         self.session.progress.say(f"injecting {fault_words(fault.to_dict())}")
         self.stop.wait(0)
@@ -270,6 +277,11 @@ class Attempt:
         if name not in COUNTED:
             raise ConfigError(f"nothing is called {name!r} that a drill counts; known: {', '.join(COUNTED)}")
         self.events.write("drill", "count", name=name, value=value)
+
+    def premise(self, what: str, met: bool) -> None:
+        """See Drill.premise."""
+        if self.role is not Role.PLACEBO and not met:
+            self._find("premise", what, "did not come about", Verdict.UNKNOWN)
 
     def observe(self, until: Until | None, limit_s: float) -> None:
         """See Drill.observe."""

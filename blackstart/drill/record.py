@@ -17,7 +17,17 @@ from blackstart.report.redact import redact_deep
 if TYPE_CHECKING:
     from blackstart.drill.attempt import Attempt
 
-_PACKAGES = ("blackstart", "pytest", "testcontainers", "docker", "toxiproxy-python", "aiohttp", "asyncpg")
+_PACKAGES = (
+    "blackstart",
+    "pytest",
+    "testcontainers",
+    "docker",
+    "toxiproxy-python",
+    "httptools",
+    "uvloop",
+    "asyncpg",
+    "redis",
+)
 
 
 def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:

@@ -166,6 +166,9 @@ class RehearsedDrill:
             raise ConfigError(f"nothing is called {name!r} that a drill counts; known: {', '.join(COUNTED)}")
         self._write(Step("count", name=name))
 
+    def premise(self, what: str, met: bool) -> None:
+        """See Drill.premise; nothing comes about in a rehearsal."""
+
     def run(self, body: Callable[[Any], None]) -> None:
         """Run the body, and keep what stopped it."""
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blackstart.measure.judge import Finding
-from blackstart.measure.trial import control_verdict
+from blackstart.measure.trial import IN_TIME, control_verdict
 from blackstart.model.experiment import Control, Experiment, Role, run_name
 from blackstart.model.verdict import Verdict
 
@@ -47,9 +47,8 @@ class Result:
 
     @property
     def gated(self) -> bool:
-        """Whether a validity gate, not the service, left it open."""
+        """Whether a validity gate or a premise that did not come about, not the service, left it open."""
         if self.proof is not Verdict.UNKNOWN:
             return False
-        return any(
-            f.objective in ("gates", "baseline") and f.verdict is Verdict.UNKNOWN for f in self.findings
-        )
+        gates = ("gates", "baseline", "premise", *IN_TIME)
+        return any(f.objective in gates and f.verdict is Verdict.UNKNOWN for f in self.findings)

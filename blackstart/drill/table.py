@@ -12,6 +12,7 @@ from blackstart.drill.result import Result
 from blackstart.model.durations import human
 from blackstart.model.verdict import Verdict
 from blackstart.report.matrix import SIGNS, Sabotage, matrix
+from blackstart.report.sentences import MOST
 
 _COLOUR = {"pass": "green", "fail": "red", "unknown": "yellow", "caught": "green", "NOT CAUGHT": "red"}
 
@@ -82,7 +83,10 @@ def rto(result: Result) -> str:
         return "0"
     if found["censored"]:
         return f"more than {human(found['lo_s'])} ({found['f']})"
-    return f"{human(found['lo_s'])} to {human(found['hi_s'])} ({found['f']})"
+    out = found["unavailable_s"]
+    # Well in between: then the end of the last outage says little of how long service was gone.
+    rest = f", out {human(out)}" if out < MOST * found["hi_s"] else ""
+    return f"{human(found['lo_s'])} to {human(found['hi_s'])} ({found['f']}{rest})"
 
 
 def availability(result: Result) -> str:

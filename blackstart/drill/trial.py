@@ -81,6 +81,13 @@ class Drill:
         """
         self._current().count(name, value)
 
+    def premise(self, what: str, met: bool) -> None:
+        """Say whether what the hypothesis takes for granted came about: where it did not, nothing is proven.
+
+        The trial is then unknown, and runs again, once. A placebo has no premise.
+        """
+        self._current().premise(what, met)
+
     def run(self, body: Callable[[Drill], None]) -> None:
         """Run `body` as a trial: load, baseline, body, undo, judgement, report; then assert.
 
@@ -88,18 +95,20 @@ class Drill:
         """
         result = self._attempt_once(body)
         if result.gated and not self.session.stop.reason:
-            self.session.progress.say("a validity gate tripped: this trial is run again, once")
+            open_ = [f"{f.objective} ({f.measured})" for f in result.findings if f.verdict is Verdict.UNKNOWN]
+            self.session.progress.say(f"void: {'; '.join(open_)}: this trial is run again, once")
             supersede(result)
-            result = self._attempt_once(body)
+            result = self._attempt_once(body, f"run again: {result.folder.name} was void: {'; '.join(open_)}")
         self.results.append(result)
         self._assert(result)
 
-    def _attempt_once(self, body: Callable[[Drill], None]) -> Result:
+    def _attempt_once(self, body: Callable[[Drill], None], *notes: str) -> Result:
         self._attempt += 1
         name = run_name(self.role, self.trial, self.control.variant if self.control else "")
         suffix = f"-again{self._attempt - 1}" if self._attempt > 1 else ""
         folder = self.session.folder / self.experiment.name / f"{name.replace(' ', '-')}{suffix}"
         self._begun = Attempt(self, folder, random.Random(self.seed))
+        self._begun.notes += notes
         try:
             return self._begun.execute(lambda: body(self))
         finally:

@@ -16,10 +16,11 @@ PHASES = ("before", "during", "after")
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Availability (oks over operations due; None when nothing was due) and latency of one phase."""
+    """Availability (oks over operations due; None when nothing was due), latency and oks of one phase."""
 
     availability: float | None
     latency: Quantiles
+    answers: int
 
 
 def phases(load: Load, during: tuple[int, int] | None) -> dict[str, Phase]:
@@ -52,4 +53,4 @@ def _phase(load: Load, ops: Sequence[int]) -> Phase:
     history = load.history
     status, intended, completed = history.status, history.intended, history.completed
     waits = [completed[op] - intended[op] for op in ops if status[op] == OK]
-    return Phase(len(waits) / len(ops) if ops else None, quantiles(waits))
+    return Phase(len(waits) / len(ops) if ops else None, quantiles(waits), len(waits))

@@ -7,6 +7,7 @@ The drill writes `trial` (its role) and `finding` (what it saw itself) into the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from blackstart.measure.judge import Finding, baseline_finding, load_finding
@@ -14,7 +15,9 @@ from blackstart.measure.measured import Measured
 from blackstart.model.verdict import Verdict
 
 #: Findings without which a broken objective is no proof: nothing was injected, or clients were ill before.
-GROUNDS = ("injection", "bite", "baseline", "load", "fault in force", "stopped")
+GROUNDS = ("injection", "bite", "premise", "baseline", "load", "fault in force", "stopped")
+#: What the trial itself must show in time; void once a gate tripped.
+IN_TIME = ("observe", "steady state", "outages")
 
 
 def trial_findings(found: Measured) -> list[Finding]:
@@ -24,7 +27,9 @@ def trial_findings(found: Measured) -> list[Finding]:
         return []
     told = list(_recorded(found))
     if trials[-1].get("role") == "placebo":
-        return [*told, _outages(found)]
+        blank = [] if found.load.by_due else [load_finding(found)]
+        return [*blank, *(_unless_void(f, found) for f in (*told, _outages(found)))]
+    told = [_unless_void(f, found) for f in told]
     if trials[-1].get("expects_alert"):
         told.append(Finding("alert", trials[-1]["expects_alert"], "no alerts are observed", Verdict.UNKNOWN))
     if not found.events.faults:
@@ -57,6 +62,12 @@ def _recorded(found: Measured) -> Iterator[Finding]:
             except (KeyError, ValueError):
                 verdict = Verdict.UNKNOWN
             yield Finding(str(line.get("objective")), line.get("bound"), str(line.get("measured")), verdict)
+
+
+def _unless_void(finding: Finding, found: Measured) -> Finding:
+    if not found.events.gates or finding.objective not in IN_TIME or finding.verdict is not Verdict.FAIL:
+        return finding
+    return replace(finding, measured=f"{finding.measured}; void: a gate tripped", verdict=Verdict.UNKNOWN)
 
 
 def _outages(found: Measured) -> Finding:

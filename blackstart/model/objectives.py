@@ -17,7 +17,7 @@ COUNTS = ("lost", "duplicate", "resurrected", "unexpected", "stale_reads", "spli
 COUNTED = ("attempts", "probes_at_once", "keys_lost")
 
 #: What can only be judged where there was a fault; a placebo leaves them out.
-OF_THE_FAULT = ("availability", "p99", "mode", "attempts", "probes_at_once")
+OF_THE_FAULT = ("availability", "interrupted", "p99", "mode", "attempts", "probes_at_once")
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,10 @@ class Objectives:
 
     `rto`, `rpo` (age of the oldest lost write) are durations, maxima. `availability` is the minimum
     share of oks among operations due during the fault, 0 to 1: of all kinds pooled, or of each kind that a
-    mapping names. `p99` bounds the latency of the kinds that it names during the fault: `"500ms"`, or
-    `"+150ms"` over the same kind's p99 before it. `mode` names the degradations that answers may show during
+    mapping names. `interrupted` bounds how many operations that were under way when a fault struck did not
+    end well: due before it, they do not count in availability. `p99` bounds the latency of the kinds that
+    it names during the fault: `"500ms"`, or `"+150ms"` over the same kind's p99 before it, since clients
+    were well (100 answers of either at least). `mode` names the degradations that answers may show during
     the fault; at least one of them must. The checker's counts follow, then those of the drill itself:
     `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache.
     """
@@ -35,6 +37,7 @@ class Objectives:
     rto: Duration | None = None
     rpo: Duration | None = None
     availability: float | Mapping[str, float] | None = None
+    interrupted: int | None = None
     p99: Mapping[str, Duration] | None = None
     mode: Sequence[str] | None = None
     lost: int | None = None
@@ -58,7 +61,7 @@ class Objectives:
             margin(bound)
         if self.mode is not None and (isinstance(self.mode, str) or not self.mode):
             raise ConfigError(f"mode is a list of degradations, not {self.mode!r}")
-        for name in (*COUNTS, *COUNTED):
+        for name in ("interrupted", *COUNTS, *COUNTED):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
                 raise ConfigError(f"objective {name!r} bounds a count: a whole number from 0, not {value!r}")

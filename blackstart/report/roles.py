@@ -19,6 +19,8 @@ _PRIMARY = frozenset({"primary", "master", "leader", "standby_leader"})
 _REPLICA = frozenset({"replica", "standby", "slave", "sync_standby", "secondary"})
 #: A crashed primary keeps its role's name for a while: its state tells.
 ALIVE = frozenset({"", "running", "streaming", "in archive recovery", "ok", "up"})
+#: The role of one that does not answer, as the event sources call it.
+UNREACHABLE = "unreachable"
 _ROW = 54.0
 
 
@@ -122,15 +124,26 @@ def finding(parts: Sequence[Segment], zero: float) -> str:
             sentences.append(
                 f"{source} saw {a.instance} as primary until {moment(a.end - zero)} "
                 f"and {b.instance}{timeline} from {moment(b.begin - zero)}"
-                + (f": {secs(gap)} without a primary." if gap > 0 else ".")
+                + (f": for {secs(gap)} nobody was seen as primary." if gap > 0 else ".")
             )
     both = overlap(parts)
-    sentences.append(
-        f"Two instances were seen as primary at once for {secs(both)}."
-        if both
-        else "Never were two seen as primary at once."
-    )
+    if both:
+        sentences.append(f"Two instances were seen as primary at once for {secs(both)}.")
+    elif hidden := _hidden(parts):
+        sentences.append(
+            f"{listed(hidden)} could not be asked after having been primary: whether it went on as one, "
+            "who acknowledged writes tells."
+        )
+    else:
+        sentences.append("Never were two seen as primary at once.")
     return " ".join(sentences)
+
+
+def _hidden(parts: Sequence[Segment]) -> list[str]:
+    """Primaries whose reign ended, as far as is known, because they no longer answered."""
+    ends = {(p.source, p.instance, p.end) for p in parts if p.role == "primary"}
+    silent = [p for p in parts if p.detail == UNREACHABLE and (p.source, p.instance, p.begin) in ends]
+    return list(dict.fromkeys(p.instance for p in silent))
 
 
 def acks_sentence(acks: Sequence[Acks], zero: float) -> str:

@@ -33,6 +33,8 @@ _COUNTED = {
     ),
     "outages": ("outage was found", "outages were found"),
 }
+#: Share of the time to recovery from which on clients were out of service for practically all of it.
+MOST = 0.8
 _TOLD = {
     "rto": "RTO was {}",
     "rpo": "RPO was {}",
@@ -77,7 +79,12 @@ def recovery(measure: Mapping[str, Any]) -> str:
     if rto.get("censored"):
         return f"{rto['f']} still had errors {secs(rto['lo_s'])} after the fault and was not seen to recover"
     after = bounds(rto["lo_s"], rto["hi_s"])
-    return f"clients were served again {after} after the fault (slowest kind: {rto['f']})"
+    told = f"clients were served again {after} after the fault (slowest kind: {rto['f']}"
+    out = rto.get("unavailable_s")
+    # Well in between: then the end of the last outage says little of how long service was gone.
+    if out is not None and out < MOST * rto["hi_s"]:
+        told += f", out of service for {secs(out)} of it"
+    return f"{told})"
 
 
 def _control(run: Run) -> str:

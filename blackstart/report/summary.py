@@ -24,7 +24,7 @@ _CONTROL = {"pass": "{} broke", "fail": "{} not caught", "unknown": "unknown"}
 
 @dataclass
 class Row:
-    """One run in the table."""
+    """One run in the table; one that was void and ran again has its row, and counts nowhere."""
 
     name: str
     proof: str
@@ -80,8 +80,6 @@ def _drills(session: Path, secrets: tuple[str, ...]) -> list[Drill]:
         if any(p.is_symlink() for p in (file, *file.parents) if p != session and session in p.parents):
             continue
         run = read_judged(file.parent, secrets)
-        if run["superseded"]:
-            continue
         grouped.setdefault(run["experiment"]["name"], []).append((file.parent, run))
     return [_drill(session, name, runs) for name, runs in grouped.items()]
 
@@ -89,7 +87,8 @@ def _drills(session: Path, secrets: tuple[str, ...]) -> list[Drill]:
 def _drill(session: Path, name: str, runs: list[tuple[Path, dict[str, Any]]]) -> Drill:
     order = {"drill": 0, "control": 1, "placebo": 2}
     runs = sorted(runs, key=lambda r: (order.get(r[1]["role"], 3), r[1]["trial"], str(r[1]["started"])))
-    by_role = {role: [run for _, run in runs if run["role"] == role] for role in order}
+    counted = [run for _, run in runs if not run["superseded"]]
+    by_role = {role: [run for run in counted if run["role"] == role] for role in order}
     first = (by_role["drill"] or [runs[0][1]])[0]
     controls, placebos = by_role["control"], by_role["placebo"]
     return Drill(
@@ -132,16 +131,23 @@ def spread(runs: list[dict[str, Any]]) -> str:
 def _row(session: Path, folder: Path, run: Mapping[str, Any]) -> Row:
     measure = run.get("measure") or {}
     rto, rpo = measure.get("rto") or {}, measure.get("rpo") or {}
-    control = run["role"] == "control"
+    control, void = run["role"] == "control", run["superseded"]
+    name = run_name(run["role"], run["trial"], run["control"]["variant"] if control else "")
     return Row(
-        run_name(run["role"], run["trial"], run["control"]["variant"] if control else ""),
-        run["proof"],
+        f"{name}, void" if void else name,
+        "unknown" if void else run["proof"],
         quote((folder.relative_to(session) / "report.html").as_posix()),
         bounds(rto.get("lo_s"), rto.get("hi_s"), bool(rto.get("censored"))),
         count(rpo.get("lost")),
         share((measure.get("availability") or {}).get("during")),
-        _CONTROL[run["proof"]].format(run["control"]["breaks"]) if control else run["verdict"],
+        "run again" if void else _outcome(run),
     )
+
+
+def _outcome(run: Mapping[str, Any]) -> str:
+    if run["role"] == "control":
+        return _CONTROL[run["proof"]].format(run["control"]["breaks"])
+    return str(run["verdict"])
 
 
 def _verdict(run: Mapping[str, Any]) -> Verdict:

@@ -217,15 +217,19 @@ def test_a_finding_says_what_was_measured(tmp_path: Path) -> None:
 # -- objectives by kind, by mode, and counted by the drill ----------------------------------------------
 
 
-def by_kind(bad: str) -> Script:
-    """Two kinds at 10/s for 10 s; `bad` fails from 5 s to 5.5 s, and is slow from 6 s to 7 s."""
+def by_kind(bad: str, rate: int = 10, first_s: float = 0.01) -> Script:
+    """Two kinds at `rate`/s for 10 s; `bad` fails from 5 s to 5.5 s, and is slow from 6 s to 7 s.
+
+    What is due in the first second takes `first_s`.
+    """
     script = Script()
     for f in ("chat", "sql"):
-        for n in range(100):
-            due = n / 10
+        for n in range(10 * rate):
+            due = n / rate
             failing = f == bad and 5 <= due < 5.5
             slow = f == bad and 6 <= due < 7
-            script.op(f, due, "fail" if failing else "ok", took=0.3 if slow else 0.01)
+            took = 0.3 if slow else first_s if due < 1 else 0.01
+            script.op(f, due, "fail" if failing else "ok", took=took)
     return script
 
 
@@ -252,13 +256,57 @@ def test_availability_of_a_kind(tmp_path: Path, bound: Any, wanted: Verdict) -> 
         ({"chat": "200ms"}, Verdict.FAIL),
         ({"chat": "+300ms"}, Verdict.PASS),
         ({"chat": "+280ms"}, Verdict.FAIL),
-        ({"sql": "+1ms"}, Verdict.PASS),
+        ({"sql": "+3ms"}, Verdict.PASS),
         ({"chats": "1s"}, Verdict.UNKNOWN),
     ],
 )
 def test_p99_of_a_kind_absolute_or_over_its_baseline(tmp_path: Path, bound: Any, wanted: Verdict) -> None:
-    found = one(by_kind("chat"), tmp_path, "p99", objectives(p99=bound), begin(5), end(7))
+    found = one(by_kind("chat", rate=70), tmp_path, "p99", objectives(p99=bound), begin(5), end(7))
     assert found.verdict is wanted, found
+
+
+def test_a_p99_over_few_answers_is_compared_with_a_bound_but_not_with_a_baseline(tmp_path: Path) -> None:
+    for bound, wanted in (("400ms", Verdict.PASS), ("+400ms", Verdict.UNKNOWN)):
+        asked = objectives(p99={"chat": bound})
+        assert one(by_kind("chat"), tmp_path, "p99", asked, begin(5), end(7)).verdict is wanted
+
+
+def test_what_the_first_seconds_of_a_load_cost_is_no_baseline(tmp_path: Path) -> None:
+    script, asked = by_kind("chat", rate=70, first_s=0.9), objectives(p99={"chat": "+200ms"})
+    well = {"time": 1_500_000_000, "source": "drill", "event": "baseline"}
+    assert one(script, tmp_path, "p99", asked, well, begin(5), end(7)).verdict is Verdict.FAIL
+    assert one(script, tmp_path, "p99", asked, begin(5), end(7)).verdict is Verdict.PASS
+
+
+def test_a_baseline_that_is_slow_by_itself_shows_no_margin(tmp_path: Path) -> None:
+    script, asked = by_kind("chat", rate=70, first_s=1.1), objectives(p99={"chat": "+200ms"})
+    found = one(script, tmp_path, "p99", asked, begin(5), end(7))
+    assert found.verdict is Verdict.UNKNOWN
+    assert "too slow by itself" in found.measured
+
+
+@pytest.mark.parametrize(
+    ("how", "due", "took", "wanted"),
+    [
+        ("info", 4.8, 0.5, Verdict.FAIL),
+        ("fail", 4.8, 0.5, Verdict.FAIL),
+        ("ok", 4.8, 0.5, Verdict.PASS),
+        ("fail", 4.8, 0.1, Verdict.PASS),  # over before the fault
+        ("info", 5.1, 0.5, Verdict.PASS),  # availability counts it
+    ],
+)
+def test_what_was_under_way_when_the_fault_struck_is_counted_apart(
+    tmp_path: Path, how: str, due: float, took: float, wanted: Verdict
+) -> None:
+    script = Script().steady("chat", 0, 10).op("chat", due, how, took=took)
+    found = one(script, tmp_path, "interrupted", objectives(interrupted=0), begin(5), end(6))
+    assert found.verdict is wanted, found
+    assert one(script, tmp_path, "interrupted", objectives(interrupted=1), *FAULT).verdict is Verdict.PASS
+
+
+def test_without_a_fault_nothing_can_be_interrupted(tmp_path: Path) -> None:
+    found = one(around(5, 5), tmp_path, "interrupted", objectives(interrupted=0))
+    assert found.verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(

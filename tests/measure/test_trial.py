@@ -11,7 +11,7 @@ from blackstart.measure.judge import Finding
 from blackstart.measure.run import evaluate
 from blackstart.measure.trial import control_verdict
 from blackstart.model.verdict import Verdict
-from tests.measure.histories import Script, begin, end, objectives
+from tests.measure.histories import Script, begin, end, gate, objectives
 from tests.measure.test_judge import told
 from tests.measure.test_recovery import around
 
@@ -64,6 +64,28 @@ def test_a_fault_that_its_own_time_limit_undid_proves_no_recovery(tmp_path: Path
 def test_an_alert_that_nobody_watches_for_is_unknown(tmp_path: Path) -> None:
     around(5, 6).save(tmp_path, [told("trial", 0, role="drill", expects_alert="PrimaryDown"), *FAULT])
     assert {f.objective: f.verdict for f in evaluate(tmp_path).findings}["alert"] is UNKNOWN
+
+
+@pytest.mark.parametrize(("tripped", "wanted"), [(False, Verdict.FAIL), (True, Verdict.UNKNOWN)])
+def test_what_did_not_come_about_in_time_is_void_once_a_gate_tripped(
+    tmp_path: Path, tripped: bool, wanted: Verdict
+) -> None:
+    late = {"time": 1, "source": "drill", "event": "finding", "objective": "observe", "verdict": "fail"}
+    gates = [gate(5.5)] if tripped else []
+    assert found(around(5, 6), tmp_path, "drill", *FAULT, late, *gates)["observe"] is wanted
+    assert found(around(5, 6), tmp_path, "placebo", *gates)["outages"] is wanted
+
+
+def test_a_placebo_without_load_shows_nothing(tmp_path: Path) -> None:
+    assert found(Script(), tmp_path, "placebo", objectives(keys_lost=0))["load"] is Verdict.UNKNOWN
+
+
+def test_a_control_whose_premise_did_not_come_about_is_not_caught() -> None:
+    findings = [
+        Finding("lost", 0, "3", Verdict.FAIL),
+        Finding("premise", "no failover", "did not come about", Verdict.UNKNOWN),
+    ]
+    assert control_verdict(findings, "lost") is Verdict.UNKNOWN
 
 
 def test_a_history_that_names_no_trial_is_judged_as_it_is(tmp_path: Path) -> None:

@@ -82,8 +82,19 @@ def test_a_crashed_primary_is_none() -> None:
 def test_the_caption_tells_the_gap_and_that_there_was_no_overlap() -> None:
     told = roles.finding(roles.segments(FAILOVER, 30), zero=10).replace("\N{NO-BREAK SPACE}", " ")
     assert "pg-1 as primary until T+0.250 s and pg-2 on timeline 2 from T+1.000 s" in told
-    assert "750 ms without a primary" in told
+    assert "for 750 ms nobody was seen as primary" in told
     assert "Never were two seen as primary at once" in told
+
+
+def test_a_primary_that_could_no_longer_be_asked_may_have_gone_on() -> None:
+    silent = [
+        role(0, "pg-1", "primary"),
+        role(10.25, "pg-1", "unreachable", state=""),
+        role(11, "pg-2", "primary", 2),
+    ]
+    told = roles.finding(roles.segments(silent, 30), zero=10)
+    assert "pg-1 could not be asked after having been primary" in told
+    assert "Never were two" not in told
 
 
 def test_who_was_primary_of_redis_is_whom_the_first_sentinel_names() -> None:
@@ -110,7 +121,7 @@ def test_who_was_primary_of_redis_is_whom_the_first_sentinel_names() -> None:
         ("redis-2", "primary", 12.5, 30),
     ]
     told = roles.finding(parts, 10).replace("\N{NO-BREAK SPACE}", " ")
-    assert "sentinel saw redis-1 as primary until T+1.000 s and redis-2 from T+2.500 s: 1.50 s" in told
+    assert "sentinel saw redis-1 as primary until T+1.000 s and redis-2 from T+2.500 s: for 1.50 s" in told
 
 
 def test_two_primaries_at_once_are_told() -> None:

@@ -67,6 +67,15 @@ def test_half_open_lets_one_probe_through_at_a_time() -> None:
     assert seen == [State.OPEN, State.HALF_OPEN, State.CLOSED]
 
 
+def test_without_that_protection_half_open_lets_all_through() -> None:
+    clock = Clock()
+    breaker = Breaker("test", failures=1, open_s=2.0, one_probe=False, clock=clock)
+    fail(breaker)
+    clock.now = 2.0
+    with breaker.guard(), breaker.guard():
+        assert now(breaker) is State.HALF_OPEN
+
+
 def test_a_failed_probe_opens_it_for_the_whole_time_again() -> None:
     clock = Clock()
     breaker, _ = make(clock)

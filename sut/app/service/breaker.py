@@ -29,7 +29,8 @@ class Breaker:
     """Opens after `failures` failures in a row, for `open_s` seconds; then lets one probe through at a time.
 
     A success closes it, a failed probe opens it again. A cancelled call says nothing about the dependency.
-    Calls that began before the last change of state are not counted.
+    Calls that began before the last change of state are not counted. Without `one_probe` a half-open breaker
+    lets every call through.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Breaker:
         *,
         failures: int = 5,
         open_s: float = 2.0,
+        one_probe: bool = True,
         clock: Callable[[], float] = time.monotonic,
         on_change: Callable[[str, State], None] = lambda name, state: None,
     ) -> None:
         self.name = name
         self._limit = failures
         self._open_s = open_s
+        self._one_probe = one_probe
         self._clock = clock
         self._on_change = on_change
         self._state = State.CLOSED
@@ -63,7 +66,7 @@ class Breaker:
     def guard(self) -> Iterator[None]:
         """Surround one call; raises BreakerOpen instead of calling."""
         state = self.state
-        if state is State.OPEN or (state is State.HALF_OPEN and self._probing):
+        if state is State.OPEN or (state is State.HALF_OPEN and self._probing and self._one_probe):
             raise BreakerOpen(self.name)
         era, probe = self._era, state is State.HALF_OPEN
         self._probing = self._probing or probe

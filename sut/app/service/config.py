@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: What a negative control may take away, so that a drill shows that it would have noticed.
-PROTECTIONS = frozenset({"breakers", "cache-fallback", "cache-timeout", "idempotency"})
+PROTECTIONS = frozenset({"breakers", "cache-fallback", "cache-timeout", "idempotency", "one-probe"})
 
 
 @dataclass(frozen=True)

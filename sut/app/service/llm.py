@@ -115,7 +115,7 @@ class Models:
 
 
 class OpenAIEmbedder:
-    """Embeddings of the primary provider, behind the same breaker: it is the same dependency."""
+    """Embeddings of the primary provider."""
 
     def __init__(self, client: OpenAIEmbeddings, breaker: Breaker, *, timeout: float) -> None:
         self.model = client.model

@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 
 def make_service(settings: Settings) -> FastAPI:
     """The app whose lifespan opens the pools and watches the dependencies; waits for none of them."""
-    metrics = Metrics(breakers="breakers" not in settings.without)
+    metrics = Metrics(
+        breakers="breakers" not in settings.without, one_probe="one-probe" not in settings.without
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -52,16 +54,17 @@ def make_service(settings: Settings) -> FastAPI:
             check_timeout=settings.retrieve_timeout / 2,
             writable=False,
         )
-        llm_breaker = metrics.breaker("llm-primary")
+        # A breaker for each of the provider's endpoints: on a common one, embeddings that go well would keep
+        # closed what chats that fail should open.
         embedder = OpenAIEmbedder(
             embeddings(settings.llm_primary_url, f"{settings.llm_model}-embedding", settings.embed_timeout),
-            llm_breaker,
+            metrics.breaker("embeddings"),
             timeout=settings.embed_timeout,
         )
         models = Models(
             chat_model(settings.llm_primary_url, settings.llm_model, settings.llm_timeout),
             chat_model(settings.llm_fallback_url, settings.llm_model, settings.llm_timeout),
-            llm_breaker,
+            metrics.breaker("llm-primary"),
             timeout=settings.llm_timeout,
         )
         patience = settings.cache_timeout if "cache-timeout" not in settings.without else 60.0

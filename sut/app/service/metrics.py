@@ -23,10 +23,14 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """Counters by route, degradation and breaker; times are seconds. Without `breakers` none ever opens."""
+    """Counters by route, degradation and breaker; times are seconds.
 
-    def __init__(self, *, breakers: bool = True) -> None:
+    Without `breakers` none ever opens; without `one_probe` a half-open one lets every call through.
+    """
+
+    def __init__(self, *, breakers: bool = True, one_probe: bool = True) -> None:
         self._guarding = breakers
+        self._one_probe = one_probe
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "app_requests", "Requests answered.", ["route", "status"], registry=self.registry
@@ -56,7 +60,9 @@ class Metrics:
     def breaker(self, name: str, *, failures: int = 5, open_s: float = 2.0) -> Breaker:
         """A breaker whose state and transitions are exported."""
         limit = failures if self._guarding else sys.maxsize
-        made = Breaker(name, failures=limit, open_s=open_s, on_change=self._changed)
+        made = Breaker(
+            name, failures=limit, open_s=open_s, one_probe=self._one_probe, on_change=self._changed
+        )
         self._breakers.append(made)
         return made
 
