@@ -70,7 +70,13 @@ def test_an_alert_that_nobody_watches_for_is_unknown(tmp_path: Path) -> None:
 def test_what_did_not_come_about_in_time_is_void_once_a_gate_tripped(
     tmp_path: Path, tripped: bool, wanted: Verdict
 ) -> None:
-    late = {"time": 1, "source": "drill", "event": "finding", "objective": "observe", "verdict": "fail"}
+    late = {
+        "time": 6_500_000_000,
+        "source": "drill",
+        "event": "finding",
+        "objective": "observe",
+        "verdict": "fail",
+    }
     gates = [gate(5.5)] if tripped else []
     assert found(around(5, 6), tmp_path, "drill", *FAULT, late, *gates)["observe"] is wanted
     assert found(around(5, 6), tmp_path, "placebo", *gates)["outages"] is wanted
