@@ -78,7 +78,7 @@ def test_what_did_not_come_about_in_time_is_void_once_a_gate_tripped(
         "verdict": "fail",
     }
     gates = [gate(5.5)] if tripped else []
-    assert found(around(5, 6), tmp_path, "drill", *FAULT, late, *gates)["observe"] is wanted
+    assert found(around(5, 6), tmp_path, "drill", *FAULT, *gates, late)["observe"] is wanted
     assert found(around(5, 6), tmp_path, "placebo", *gates)["outages"] is wanted
 
 
