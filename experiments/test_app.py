@@ -23,7 +23,7 @@ pytestmark = pytest.mark.headline
 def test_replica_killed(drill: Drill) -> None:
     with drill.inject(edge_timeout("front", "app-1", direction="downstream")):
         since = time.monotonic()
-        drill.hold("1s")
+        drill.hold("1500ms")
         drill.inject(kill("app-1"))
         drill.hold("500ms")
     drill.observe(limit="20s")

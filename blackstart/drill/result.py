@@ -47,8 +47,8 @@ class Result:
 
     @property
     def gated(self) -> bool:
-        """Whether a validity gate or a premise that did not come about, not the service, left it open."""
+        """Whether a gate, a premise or a baseline of no use, not the service, left it open."""
         if self.proof is not Verdict.UNKNOWN:
             return False
-        gates = ("gates", "baseline", "premise", *IN_TIME)
+        gates = ("gates", "baseline", "premise", "p99", *IN_TIME)
         return any(f.objective in gates and f.verdict is Verdict.UNKNOWN for f in self.findings)

@@ -77,7 +77,7 @@ def test_what_did_not_come_about_in_time_is_void_once_a_gate_tripped(
         "objective": "observe",
         "verdict": "fail",
     }
-    gates = [gate(5.5)] if tripped else []
+    gates = [gate(6)] if tripped else []
     assert found(around(5, 6), tmp_path, "drill", *FAULT, *gates, late)["observe"] is wanted
     assert found(around(5, 6), tmp_path, "placebo", *gates)["outages"] is wanted
 
