@@ -50,8 +50,8 @@ def limits(data: RunFolder) -> list[str]:
     run = data.run
     rto = run["measure"].get("rto") or {}
     told = [
-        "This page is of one trial: a single value says nothing of the spread, and recovery varies with the moment "
-        "at which the fault strikes within a detector's period.",
+        "This page is of one trial: a single value says nothing of the spread, and recovery varies with the "
+        "moment at which the fault strikes within a detector's period.",
         "Recovery is known only as an interval: between two operations of a kind nothing is known.",
     ]
     if rto.get("censored"):
