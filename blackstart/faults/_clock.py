@@ -46,6 +46,7 @@ class ClockFault(Fault):
 
     capabilities: ClassVar[tuple[str, ...]] = ("exec",)
     expires_in_place: ClassVar[bool] = True
+    persistent: ClassVar[bool] = True
 
     target: str
 

@@ -61,6 +61,7 @@ class EndedFault(Fault):
 
     mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "pause", "stop")
     grace: ClassVar[float] = 10.0
 

@@ -34,6 +34,7 @@ class ArchivingFails(PostgresFault):
     kind: ClassVar[str] = "archiving_fails"
     mode: ClassVar[Mode] = Mode.DATA
     expires_in_place: ClassVar[bool] = True
+    persistent: ClassVar[bool] = True
     bite_limit: ClassVar[float] = 15.0
 
     command_that_fails: str = "false"

@@ -32,6 +32,7 @@ class CpuThrottle(Fault):
 
     kind: ClassVar[str] = "cpu_throttle"
     mode: ClassVar[Mode] = Mode.STARVED
+    persistent: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("limit", "exec")
 
     target: str

@@ -38,6 +38,7 @@ class CrashLoop(Fault):
     kind: ClassVar[str] = "crash_loop"
     mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("signal", "exec", "pause", "kill")
     grace: ClassVar[float] = 20.0
     expires_in_place: ClassVar[bool] = True

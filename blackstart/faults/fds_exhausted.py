@@ -54,6 +54,7 @@ class FdsExhausted(Fault):
     kind: ClassVar[str] = "fds_exhausted"
     mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal")
     expires_in_place: ClassVar[bool] = True
 

@@ -21,6 +21,7 @@ class Freeze(Fault):
     kind: ClassVar[str] = "freeze"
     mode: ClassVar[Mode] = Mode.FROZEN
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("pause",)
 
     target: str

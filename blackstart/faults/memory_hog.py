@@ -41,6 +41,7 @@ class MemoryHog(HeldFault):
     kind: ClassVar[str] = "memory_hog"
     mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal", "kill", "limit")
     grace: ClassVar[float] = 20.0
 

@@ -32,6 +32,7 @@ class Suspend(Fault):
     kind: ClassVar[str] = "suspend"
     mode: ClassVar[Mode] = Mode.FROZEN
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("signal", "exec", "pause", "kill")
     expires_in_place: ClassVar[bool] = True
 

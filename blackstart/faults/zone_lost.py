@@ -33,6 +33,7 @@ class ZoneLost(Fault):
     mode: ClassVar[Mode] = Mode.FROZEN
     ends: ClassVar[tuple[str, ...]] = ()
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("pause",)
     grace: ClassVar[float] = 10.0
 

@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from blackstart.faults.suspend import resume_all
 from blackstart.injection.journal import Entry, Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
-from blackstart.injection.undoing import undo_fully
+from blackstart.injection.undoing import goes_first, undo_fully
 from blackstart.model.errors import HarnessError, LockHeld, PlatformError
 from blackstart.platforms import engine
 from blackstart.platforms.capabilities import is_left
@@ -86,7 +86,9 @@ def undo_entries(
     limit_s: float,
     late_s: float = 0.0,
 ) -> tuple[list[str], list[str]]:
-    """Undo all `entries` at once and close them; (what was undone, what was not and what to do).
+    """Undo all `entries` and close them; (what was undone, what was not and what to do).
+
+    They are given newest first, and undone at once but for those that must wait for a newer one.
 
     With `late_s` each is undone once more so many seconds later, should what a dead process asked of the
     engine have struck only then.
@@ -94,7 +96,8 @@ def undo_entries(
     if not entries:
         return [], []
 
-    def undo(entry: Entry) -> tuple[bool, str]:
+    def undo(entry: Entry, before: list[Future[tuple[bool, str]]]) -> tuple[bool, str]:
+        wait(before)
         what = f"{entry.undo.kind} of {', '.join(entry.undo.targets)}"
         deadline = time.monotonic() + limit_s
         try:
@@ -115,7 +118,12 @@ def undo_entries(
         return True, f"undone: {what}"
 
     with ThreadPoolExecutor(len(entries), thread_name_prefix="undo") as pool:
-        results = list(pool.map(undo, entries))
+        jobs: list[Future[tuple[bool, str]]] = []
+        for entry in entries:
+            newer = zip(jobs, entries, strict=False)
+            before = [job for job, other in newer if goes_first(other.undo, entry.undo)]
+            jobs.append(pool.submit(undo, entry, before))
+    results = [job.result() for job in jobs]
     return [t for ok, t in results if ok], [t for ok, t in results if not ok]
 
 

@@ -12,7 +12,7 @@ from blackstart.injection.expiry import LATE_S, arm, disarm
 from blackstart.injection.journal import Journal, Step
 from blackstart.injection.radius import Touched, refuse_beyond, refuse_total_loss, touched
 from blackstart.injection.state import RunRecord
-from blackstart.injection.undoing import undo_fully
+from blackstart.injection.undoing import goes_first, undo_fully
 from blackstart.injection.watchdog import watched
 from blackstart.model.blast import BlastRadius
 from blackstart.model.durations import human, seconds
@@ -32,6 +32,9 @@ class Events(Protocol):
 
 class Injection:
     """A fault in force; a context manager that undoes it.
+
+    First are undone those newer ones without whose end it could not be (`goes_first`): what was frozen after
+    its edges were slowed goes on before they are quick again, also where their time is over first.
 
     `bite` says what showed it, `plan` is how to undo it, `touched` whom it touches (None for a weakening),
     `expired` tells that its time ran out, `given_up`
@@ -112,6 +115,7 @@ class Injector:
 
         def undo(injection: Injection) -> None:
             timer.cancel()
+            self._undo_newer(injection)
             self._undo(injection, entry, source)
 
         injection = Injection(fault, plan, reach, undo)
@@ -189,6 +193,13 @@ class Injector:
             "injection", "bite", fault=fault.to_dict(), targets=list(plan.targets), bite=injection.bite
         )
         self._reached(Step.BITTEN)
+
+    def _undo_newer(self, injection: Injection) -> None:
+        """Undo those that came later and must go first."""
+        for newer in reversed(self._injections[self._injections.index(injection) + 1 :]):
+            if newer.in_force and goes_first(newer.plan, injection.plan):
+                with contextlib.suppress(UndoError):  # noted, and raised by its own undo; ours may succeed
+                    newer.undo()
 
     def _undo(self, injection: Injection, entry: str, source: str) -> None:
         fields = {"fault": injection.fault.to_dict(), "targets": list(injection.plan.targets)}

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from blackstart.faults import Fault, edge_down, freeze, kill
+from blackstart.faults import (
+    Fault,
+    cpu_throttle,
+    edge_down,
+    edge_latency,
+    freeze,
+    kill,
+    partition,
+    zone_lost,
+)
 from blackstart.injection.heal import heal
 from blackstart.injection.journal import Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
+from blackstart.injection.undoing import goes_first
 from blackstart.injection.watchdog import Watchdog
 from blackstart.model.errors import LockHeld
 from blackstart.platforms.capabilities import left
@@ -63,6 +75,40 @@ def test_a_proxy_out_of_order_does_not_keep_the_others_in_force(
     assert heal(platform=where.platform).ok
     assert server.proxies["pg-1:5432"]["enabled"]
     assert heal(platform=where.platform).lines == []
+
+
+def test_an_edge_that_a_newer_fault_froze_is_mended_after_that(
+    where: FakeSite, server: ToxiproxyInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where.apis |= {"pg-1": server.url}
+    leave(where, edge_down("app-1", "pg-1", 5432), zone_lost("a"))
+    server.refuse = lambda method, path: 503 if where.platform.state["bs-r1-app-1-net"] == "paused" else None
+    resume = where.platform.unpause
+    monkeypatch.setattr(where.platform, "unpause", lambda name: (time.sleep(0.02), resume(name)))
+    where.platform.log.clear()
+    assert heal(platform=where.platform).ok
+    assert server.proxies["pg-1:5432"]["enabled"]
+    assert not [line for line in where.platform.log if line.startswith("exited")], "no pod was made anew"
+
+
+def test_two_limits_that_were_left_on_one_container_are_both_gone(where: FakeSite) -> None:
+    leave(where, *(cpu_throttle("app-1", cpus=cpus) for cpus in (0.5, 0.2, 0.1)))
+    assert heal(platform=where.platform).ok
+    assert where.platform.cpus == {"bs-r1-app-1": None}
+
+
+def test_only_what_is_in_the_way_goes_first(where: FakeSite) -> None:
+    where.apis |= {"pg-1": where.apis["app-1"]}
+    edge = edge_latency("app-1", "pg-1", 5432).plan(where)
+    app, database = freeze("app-1").plan(where), freeze("pg-1").plan(where)
+    assert goes_first(zone_lost("a").plan(where), edge), "its sidecar is frozen"
+    assert not goes_first(app, edge), "its sidecar is not"
+    assert not goes_first(partition("app-1").plan(where), edge), "we are not kept out"
+    assert not goes_first(edge_latency("app-1", "pg-2", 5432).plan(where), edge)
+    assert goes_first(app, cpu_throttle("app-1").plan(where))
+    assert not goes_first(cpu_throttle("app-1").plan(where), app)
+    assert not goes_first(database, app)
+    assert not goes_first(replace(app, kind="of another version"), app)
 
 
 def test_a_stack_that_was_to_go_is_removed_and_its_folder_with_it(where: FakeSite) -> None:
