@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -77,22 +77,20 @@ def test_a_proxy_out_of_order_does_not_keep_the_others_in_force(
     assert heal(platform=where.platform).lines == []
 
 
-def test_an_edge_that_a_newer_fault_froze_is_mended_after_that(
-    where: FakeSite, server: ToxiproxyInMemory, monkeypatch: pytest.MonkeyPatch
+def test_two_limits_that_were_left_on_one_container_are_both_gone(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where.apis |= {"pg-1": server.url}
-    leave(where, edge_down("app-1", "pg-1", 5432), zone_lost("a"))
-    server.refuse = lambda method, path: 503 if where.platform.state["bs-r1-app-1-net"] == "paused" else None
-    resume = where.platform.unpause
-    monkeypatch.setattr(where.platform, "unpause", lambda name: (time.sleep(0.02), resume(name)))
-    where.platform.log.clear()
-    assert heal(platform=where.platform).ok
-    assert server.proxies["pg-1:5432"]["enabled"]
-    assert not [line for line in where.platform.log if line.startswith("exited")], "no pod was made anew"
+    leave(where, *(cpu_throttle("app-1", cpus=cpus) for cpus in (0.5, 0.2)))
+    limit, lifted = where.platform.limit_cpu, threading.Event()
 
+    def late(name: str, cpus: float | None) -> None:
+        """The limit of before the second acts after that of before the first, unless that one waits."""
+        if cpus is not None:
+            lifted.wait(0.3)
+        limit(name, cpus)
+        lifted.set()
 
-def test_two_limits_that_were_left_on_one_container_are_both_gone(where: FakeSite) -> None:
-    leave(where, *(cpu_throttle("app-1", cpus=cpus) for cpus in (0.5, 0.2, 0.1)))
+    monkeypatch.setattr(where.platform, "limit_cpu", late)
     assert heal(platform=where.platform).ok
     assert where.platform.cpus == {"bs-r1-app-1": None}
 
