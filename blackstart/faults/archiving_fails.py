@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, on_each
 from blackstart.faults._postgres import PSQL, PostgresFault, ask, literal
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Platform, Site, Undo
@@ -86,8 +86,8 @@ class ArchivingFails(PostgresFault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """Put back what ALTER SYSTEM said before."""
-        for name, before in undo.data["before"].items():
-            ask(platform, name, undo.data["psql"], *_restoring(before))
+        before = undo.data["before"]
+        on_each(before, lambda name: ask(platform, name, undo.data["psql"], *_restoring(before[name])))
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
