@@ -10,9 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
+from blackstart.faults import fault_type
 from blackstart.faults._helpers import end_all
 from blackstart.faults._network import clear_all
 from blackstart.faults.suspend import resume_all
+from blackstart.injection.expiry import fire_all
 from blackstart.injection.journal import Entry, Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
@@ -101,12 +103,16 @@ def undo_entries(
         what = f"{entry.undo.kind} of {', '.join(entry.undo.targets)}"
         deadline = time.monotonic() + limit_s
         try:
-            if entry.boot_id != boot_id() and engine.local():
-                journal.close(entry.id, by="reboot")
-                return True, f"gone since the machine was started anew: {what}"
-            if not platform.list(entry.undo.run_id):
+            containers = platform.list(entry.undo.run_id)
+            if not containers:
                 journal.close(entry.id, by="removal")
                 return True, f"gone with its containers: {what}"
+            rebooted = entry.boot_id != boot_id() and engine.local()
+            if rebooted and not any(c.status in ("running", "paused") for c in containers):
+                if fault_type(entry.undo.kind).persistent:
+                    return False, f"left until its containers run again (blackstart heal): {what}"
+                journal.close(entry.id, by="reboot")
+                return True, f"gone since the machine was started anew: {what}"
             undo_fully(entry.undo, platform, limit_s, min(limit_s * 0.75, 20.0))
             if late_s:
                 threading.Event().wait(late_s)
@@ -168,7 +174,9 @@ def _needs(run_id: str) -> bool:
 
 def _heal_foreign(run_id: str, platform: Any) -> Healed:
     """Without a journal: let what is frozen or stopped go on, start services that are down, make every
-    proxy and network as new, end the helpers.
+    proxy and network as new, have helpers that would end a fault later end it now, and end the others.
+
+    A provider's script ends by itself. What a fault did to the data of a service stays.
     """
     done, failed = [], []
     containers = platform.list(run_id)
@@ -195,6 +203,11 @@ def _heal_foreign(run_id: str, platform: Any) -> Healed:
 def _mended(name: str, sidecar: bool, platform: Any) -> list[str]:
     """Take back whatever a fault left inside a container that runs; what was done."""
     done = [f"taken from {name}: {what}" for what in clear_all(platform, name)] if sidecar else []
+    if fired := fire_all(platform, name):
+        done.append(f"ended what {fired} helpers in {name} were to end later")
+    if platform.cpu_limit(name) is not None:
+        platform.limit_cpu(name, None)
+        done.append(f"no limit of processors any more: {name}")
     end_all(platform, name)  # lest one goes on with what is taken back next
     done += [f"let go on: {process} of {name}" for process in resume_all(platform, name)]
     return done + (_reset(name, platform) if sidecar else [])

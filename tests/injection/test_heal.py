@@ -150,9 +150,35 @@ def test_faults_of_containers_that_are_gone_are_gone(where: FakeSite) -> None:
 def test_faults_from_before_a_reboot_are_gone(where: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     leave(where, freeze("app-1"))
     monkeypatch.setattr("blackstart.injection.heal.boot_id", lambda: "another boot")
+    where.platform.state = dict.fromkeys(where.platform.state, "exited")
     where.platform.log.clear()
     assert heal(platform=where.platform).lines[0].endswith("anew: freeze of bs-r1-app-1")
     assert where.platform.log == []
+
+
+def test_after_a_reboot_a_setting_is_kept_in_mind_until_it_can_be_put_back(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(where, cpu_throttle("app-1"), freeze("app-1"))
+    monkeypatch.setattr("blackstart.injection.heal.boot_id", lambda: "another boot")
+    before = where.platform.state
+    where.platform.state = dict.fromkeys(before, "exited")
+    report = heal(platform=where.platform)
+    assert not report.ok
+    assert [e.undo.kind for e in Journal("r1").in_force()] == ["cpu_throttle"]
+    assert "left until its containers run again" in report.lines[-1]
+    where.platform.state = dict.fromkeys(before, "running")
+    assert heal(platform=where.platform).lines == ["run r1: undone: cpu_throttle of bs-r1-app-1"]
+    assert where.platform.cpus == {"bs-r1-app-1": None}
+
+
+def test_after_a_reboot_what_runs_again_is_not_taken_for_well(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(where, kill("app-1"))
+    monkeypatch.setattr("blackstart.injection.heal.boot_id", lambda: "another boot")
+    assert heal(platform=where.platform).lines == ["run r1: undone: kill of bs-r1-app-1"]
+    assert where.platform.state["bs-r1-app-1"] == "running"
 
 
 def test_a_reboot_of_this_machine_ends_no_fault_on_another(
