@@ -106,7 +106,7 @@ def test_an_overdue_fault_takes_along_what_holds_it_down(
     where: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchdog, "OVERDUE_S", 0.0)
-    for fault in (restart("app-1", max_duration="1ms"), kill("app-1"), kill("pg-1")):
+    for fault in (restart("app-1", timeout=0, max_duration="1ms"), kill("app-1"), kill("pg-1")):
         plan = fault.plan(where)
         Journal("r1").record(fault.to_dict(), plan)
         fault.inject(where, plan)
