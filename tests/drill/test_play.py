@@ -19,7 +19,7 @@ from blackstart.faults import freeze, kill
 from blackstart.injection.injector import Injector
 from blackstart.injection.journal import Journal
 from blackstart.injection.stopping import Stop, Stopped
-from blackstart.model.errors import ConfigError, InjectionError, LoadError
+from blackstart.model.errors import ConfigError, EvidenceError, InjectionError, LoadError
 from blackstart.model.experiment import Role
 from blackstart.schedule import Action, Schedule, from_run, inject, parallel, sequence, undo, wait
 from tests.faults.fakes import FakeSite, site
@@ -209,3 +209,16 @@ def test_a_bite_that_is_waited_for_when_the_run_stops_is_no_finding(monkeypatch:
     monkeypatch.setattr(where.platform, "pause", lambda name: made.stop.request("enough"))
     with pytest.raises(Stopped):
         made.inject(freeze("pg-2", max_duration="100ms"))
+
+
+def test_a_disk_that_is_full_when_the_run_stops_keeps_no_fault_in_force() -> None:
+    def full(*_: object, **__: object) -> None:
+        raise EvidenceError("No space left on device")
+
+    where = site()
+    made = attempt(where)
+    made.inject(freeze("pg-2"))
+    made.events.write = full  # type: ignore[method-assign]
+    with pytest.raises(EvidenceError):
+        made._stopped("enough")
+    assert where.platform.state["bs-r1-pg-2"] == "running"
