@@ -179,10 +179,10 @@ class Attempt:
     def _stopped(self, reason: str) -> None:
         """Undo at once, from the watching thread: the body may be anywhere. Timing is void, as by a gate."""
         self.session.progress.say(f"stopping: {reason}")
-        self._find("stopped", None, reason, Verdict.UNKNOWN)
-        self.gates.trip("stopped")
         with contextlib.suppress(HarnessError):  # met again, and raised, by `_undo`
             self.injector.halt(reason)
+        self._find("stopped", None, reason, Verdict.UNKNOWN)
+        self.gates.trip("stopped")
 
     def _find(self, objective: str, bound: Any, measured: str, verdict: Verdict) -> None:
         """Record a finding of the drill itself in the events, from which the verdict is computed."""
@@ -237,11 +237,16 @@ class Attempt:
         self.schedule.append({"action": "inject", **told, "fault": fault.to_dict()})
         self.session.progress.say(f"injecting {fault_words(fault.to_dict())}")
         self.stop.wait(0)
-        injection = self.injector.inject(fault)
+        try:
+            injection = self.injector.inject(fault)
+        except HarnessError:
+            self.stop.wait(0)  # it was given up because the run is to stop
+            raise
         if self.drill.step:
             limit = human(seconds(fault.max_duration))
             self.session.progress.say(f"in force, undone after {limit} at the latest; Enter goes on")
-            wait_for_enter()
+            wait_for_enter(self.stop.asked)
+            self.stop.wait(0)
         return injection
 
     def begin(self) -> None:

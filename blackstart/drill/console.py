@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TextIO
@@ -56,10 +58,16 @@ def _escape(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def wait_for_enter() -> None:
-    """Wait for Enter on the terminal itself: pytest has taken stdin away. ConfigError where there is none."""
+def wait_for_enter(stop: threading.Event) -> None:
+    """Wait for Enter on the terminal itself, pytest has taken stdin away, or for `stop`.
+
+    ConfigError where there is no terminal.
+    """
     try:
         with Path("/dev/tty").open() as terminal:
-            terminal.readline()
+            while not stop.is_set():
+                if select.select([terminal], [], [], 0.2)[0]:
+                    terminal.readline()
+                    return
     except OSError as error:
         raise ConfigError(f"--chaos-step needs a terminal: {error}") from error

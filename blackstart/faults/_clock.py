@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from blackstart.faults import _helpers
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, on_each
 from blackstart.faults._inside import shell
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 from blackstart.model.durations import Duration, seconds
@@ -44,8 +44,9 @@ class ClockFault(Fault):
     `FAKETIME_CACHE_DURATION` seconds (10). A static binary cannot be fooled, and is refused.
     """
 
-    capabilities: ClassVar[tuple[str, ...]] = ("exec",)
+    capabilities: ClassVar[tuple[str, ...]] = ("exec", "kill")
     expires_in_place: ClassVar[bool] = True
+    persistent: ClassVar[bool] = True
 
     target: str
 
@@ -69,10 +70,15 @@ class ClockFault(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """Set the clock right again."""
-        for name, clock in undo.data["clocks"].items():
-            words = f"[b]{undo.data['tag'][1:]}", clock["FAKETIME_TIMESTAMP_FILE"]
+        """Set the clock right again; start a container that is down first."""
+        clocks = undo.data["clocks"]
+
+        def reset(name: str) -> None:
+            platform.start(name)
+            words = _helpers.pattern(undo.data["tag"]), clocks[name]["FAKETIME_TIMESTAMP_FILE"]
             shell(platform, name, _RESET, *words)
+
+        on_each(clocks, reset)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
 from blackstart.faults.base import Fault, Platform, Site, Undo
 from blackstart.model.durations import Duration, seconds
-from blackstart.model.errors import InjectionError
+from blackstart.model.errors import ConfigError, HarnessError, InjectionError, PlatformError
 from blackstart.model.modes import Mode
 
 
@@ -35,11 +36,36 @@ def at_once(names: Sequence[str], act: Callable[[str], object]) -> None:
         job.result()
 
 
-def start_again(names: Sequence[str], platform: Platform) -> None:
-    """Start those that are down."""
+def on_each(names: Iterable[str], act: Callable[[str], object]) -> None:
+    """`act` on one after the other; one where it fails does not keep it from the rest. PlatformError then."""
+    errors = []
     for name in names:
+        try:
+            act(name)
+        except HarnessError as error:
+            errors.append(str(error))
+    if errors:
+        raise PlatformError("; ".join(errors))
+
+
+def start_again(names: Iterable[str], platform: Platform) -> None:
+    """Start those that are down."""
+
+    def start(name: str) -> None:
         if not platform.is_running(name):
             platform.start(name)
+
+    on_each(names, start)
+
+
+def let_go_on(names: Iterable[str], platform: Platform) -> None:
+    """Let those go on that are frozen."""
+
+    def unpause(name: str) -> None:
+        if platform.is_paused(name):
+            platform.unpause(name)
+
+    on_each(names, unpause)
 
 
 def down(names: Sequence[str], platform: Platform) -> str | None:
@@ -50,9 +76,12 @@ def down(names: Sequence[str], platform: Platform) -> str | None:
 
 def kill_without(process: str, names: Sequence[str], platform: Platform) -> None:
     """Kill those that run without `process`, which nobody in them brings back: a start will."""
-    for name in names:
+
+    def look(name: str) -> None:
         if platform.is_running(name) and not platform.pids(name, process):
             platform.kill(name)
+
+    on_each(names, look)
 
 
 @dataclass(frozen=True)
@@ -61,6 +90,7 @@ class EndedFault(Fault):
 
     mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "pause", "stop")
     grace: ClassVar[float] = 10.0
 
@@ -69,14 +99,30 @@ class EndedFault(Fault):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        seconds(self.timeout)
+        if seconds(self.timeout) >= seconds(self.max_duration):
+            raise ConfigError(f"timeout {self.timeout!r} is not below max_duration {self.max_duration!r}")
+
+    def plan(self, site: Site) -> Undo:
+        """Notes which life each is in; InjectionError if one does not run."""
+        names = containers(site, self.target, f"there is nothing to {self.kind}")
+        lives = {name: site.platform.started(name) for name in names}
+        return Undo(
+            self.kind, site.run_id, names, {"lives": lives}, f"docker restart -t 0 {shlex.join(names)}"
+        )
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """Start those that are down."""
-        start_again(undo.targets, platform)
+        """Start those that are down; kill first what may be about to end, for it still is in its old life."""
+
+        def again(name: str) -> None:
+            if platform.started(name) == undo.data["lives"][name]:
+                platform.kill(name)
+            platform.start(name)
+
+        on_each(undo.targets, again)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
         """See Fault.undone."""
-        return down(undo.targets, platform)
+        old = [name for name, life in undo.data["lives"].items() if platform.started(name) == life]
+        return down(undo.targets, platform) or (f"about to end: {', '.join(old)}" if old else None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from blackstart.faults import _helpers
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, on_each
 from blackstart.faults._inside import run, shell
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 
@@ -20,7 +20,7 @@ class HeldFault(Fault):
     Its command line holds a tag, by which it is found again. The images need `sh`, `setsid` and `pgrep`.
     """
 
-    capabilities: ClassVar[tuple[str, ...]] = ("exec",)
+    capabilities: ClassVar[tuple[str, ...]] = ("exec", "kill")
     expires_in_place: ClassVar[bool] = True
 
     target: str
@@ -50,11 +50,16 @@ class HeldFault(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """End the processes; a container that is down took its own along."""
-        for name in undo.targets:
+        """End the processes; start a container that is down, which took its own along."""
+
+        def end(name: str) -> None:
             if platform.is_running(name):
                 # One that holds much takes a while to be gone: `undone` waits for that.
                 platform.exec(name, _helpers.ending(undo.data["tag"]))
+            else:
+                platform.start(name)
+
+        on_each(undo.targets, end)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

@@ -62,5 +62,5 @@ def end(platform: Platform, container: str, tag: str) -> None:
 
 
 def end_all(platform: Platform, container: str) -> None:
-    """End the helpers of whatever fault, those too that would end it. Raises PlatformError."""
-    end(platform, container, "blackstart-(helper|expiry)-")
+    """End the helpers of whatever fault. Raises PlatformError."""
+    end(platform, container, f"{PREFIX}-")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, on_each
 from blackstart.faults._postgres import PSQL, PostgresFault, ask, literal
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Platform, Site, Undo
@@ -34,6 +34,7 @@ class ArchivingFails(PostgresFault):
     kind: ClassVar[str] = "archiving_fails"
     mode: ClassVar[Mode] = Mode.DATA
     expires_in_place: ClassVar[bool] = True
+    persistent: ClassVar[bool] = True
     bite_limit: ClassVar[float] = 15.0
 
     command_that_fails: str = "false"
@@ -85,8 +86,8 @@ class ArchivingFails(PostgresFault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """Put back what ALTER SYSTEM said before."""
-        for name, before in undo.data["before"].items():
-            ask(platform, name, undo.data["psql"], *_restoring(before))
+        before = undo.data["before"]
+        on_each(before, lambda name: ask(platform, name, undo.data["psql"], *_restoring(before[name])))
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

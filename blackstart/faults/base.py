@@ -131,6 +131,12 @@ class Fault(ABC):
     expires_in_place: ClassVar[bool] = False
     #: Whether the targets serve nobody while it is in force: what the quorum guard counts.
     takes_out: ClassVar[bool] = False
+    #: Whether its targets are down, frozen or deaf while it is in force: what struck there earlier can only
+    #: be undone after it.
+    holds_down: ClassVar[bool] = False
+    #: Whether it is a setting that outlives a restart of its targets. The undo puts back what was found: of
+    #: two of a kind on one target the newer is undone first.
+    persistent: ClassVar[bool] = False
 
     max_duration: Duration = field(default="120s", kw_only=True)
     allow_total_loss: bool = field(default=False, kw_only=True)

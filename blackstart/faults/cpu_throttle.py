@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, on_each
 from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
@@ -32,6 +32,7 @@ class CpuThrottle(Fault):
 
     kind: ClassVar[str] = "cpu_throttle"
     mode: ClassVar[Mode] = Mode.STARVED
+    persistent: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("limit", "exec")
 
     target: str
@@ -70,8 +71,8 @@ class CpuThrottle(Fault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """Put back the limit of before, which may be none."""
-        for name, cpus in undo.data["before"].items():
-            platform.limit_cpu(name, cpus)
+        before = undo.data["before"]
+        on_each(before, lambda name: platform.limit_cpu(name, before[name]))
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
 from blackstart.faults import _helpers
-from blackstart.faults._containers import containers, down, start_again
+from blackstart.faults._containers import containers, down, on_each
 from blackstart.faults._inside import run
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
@@ -38,6 +38,7 @@ class CrashLoop(Fault):
     kind: ClassVar[str] = "crash_loop"
     mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("signal", "exec", "pause", "kill")
     grace: ClassVar[float] = 20.0
     expires_in_place: ClassVar[bool] = True
@@ -89,10 +90,14 @@ class CrashLoop(Fault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """End the helpers, start the containers that are down."""
-        for name in undo.targets:
+
+        def end(name: str) -> None:
             if platform.is_running(name):
                 _helpers.end(platform, name, undo.data["helper"])
-        start_again(undo.targets, platform)
+            else:
+                platform.start(name)
+
+        on_each(undo.targets, end)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
@@ -109,10 +114,13 @@ class CrashLoop(Fault):
     @classmethod
     def escalate(cls, undo: Undo, platform: Platform) -> None:
         """Restart the containers that are not as they were: the helper goes with them."""
-        for name in undo.targets:
+
+        def again(name: str) -> None:
             if platform.is_running(name) and cls._amiss(undo, platform, name):
                 platform.kill(name)
-        start_again(undo.targets, platform)
+            platform.start(name)
+
+        on_each(undo.targets, again)
 
     @classmethod
     def _amiss(cls, undo: Undo, platform: Platform, name: str) -> bool:

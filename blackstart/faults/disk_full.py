@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, start_again
 from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
@@ -88,8 +88,7 @@ class DiskFull(Fault):
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """Remove the ballast, and start a service that ended."""
         shell(platform, undo.data["keeper"], _REMOVE, *undo.data["ballast"])
-        for name in undo.data["disks"]:
-            platform.start(name)
+        start_again(undo.data["disks"], platform)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from blackstart.faults import _helpers
+from blackstart.faults._containers import on_each
 from blackstart.faults._edges import REQUESTS, EdgeFault, Request, proxies
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Platform, Site, Undo
@@ -89,9 +90,10 @@ class EdgeFlapping(EdgeFault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """End the helpers, then enable the proxies."""
-        for sidecar in undo.targets:
-            _helpers.end(platform, sidecar, undo.data["helper"])
-        super().undo(undo, platform)
+        try:
+            on_each(undo.targets, lambda sidecar: _helpers.end(platform, sidecar, undo.data["helper"]))
+        finally:
+            super().undo(undo, platform)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, on_each
 from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
@@ -54,7 +54,8 @@ class FdsExhausted(Fault):
     kind: ClassVar[str] = "fds_exhausted"
     mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
-    capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal")
+    holds_down: ClassVar[bool] = True
+    capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal", "kill")
     expires_in_place: ClassVar[bool] = True
 
     target: str
@@ -108,10 +109,15 @@ class FdsExhausted(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """Give the processes that still are the same their limits back."""
-        for name, seen in undo.data["before"].items():
+        """Give the processes that still are the same their limits back; start a container that is down."""
+
+        def restore(name: str) -> None:
             if platform.is_running(name):
-                shell(platform, name, _SET, *_words(seen, 2))
+                shell(platform, name, _SET, *_words(undo.data["before"][name], 2))
+            else:
+                platform.start(name)
+
+        on_each(undo.targets, restore)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

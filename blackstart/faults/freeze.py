@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, let_go_on
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError
@@ -21,6 +21,7 @@ class Freeze(Fault):
     kind: ClassVar[str] = "freeze"
     mode: ClassVar[Mode] = Mode.FROZEN
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("pause",)
 
     target: str
@@ -45,9 +46,7 @@ class Freeze(Fault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """Let the frozen containers go on."""
-        for name in undo.targets:
-            if platform.is_paused(name):
-                platform.unpause(name)
+        let_go_on(undo.targets, platform)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

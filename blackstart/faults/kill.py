@@ -25,6 +25,7 @@ class Kill(Fault):
     kind: ClassVar[str] = "kill"
     mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "signal")
     grace: ClassVar[float] = 20.0
 

@@ -41,6 +41,7 @@ class MemoryHog(HeldFault):
     kind: ClassVar[str] = "memory_hog"
     mode: ClassVar[Mode] = Mode.STARVED
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal", "kill", "limit")
     grace: ClassVar[float] = 20.0
 
@@ -97,11 +98,8 @@ class MemoryHog(HeldFault):
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """End the hog, take the mark off victims that live, start containers that died of it."""
         super().undo(undo, platform)
+        victim = undo.data["victim"]
         for name in undo.targets:
-            if not platform.is_running(name):
-                platform.start(name)
-                continue
-            victim = undo.data["victim"]
             alive = set(map(str, platform.pids(name, victim))) if victim else set()
             for pid, score in undo.data["scores"].get(name, {}).items():
                 if pid in alive:

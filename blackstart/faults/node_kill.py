@@ -37,6 +37,7 @@ class NodeKill(Fault):
     kind: ClassVar[str] = "node_kill"
     mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "exec", "pause")
     grace: ClassVar[float] = 15.0
 

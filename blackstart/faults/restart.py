@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-from blackstart.faults._containers import EndedFault, at_once, containers
+from blackstart.faults._containers import EndedFault, at_once
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, seconds
@@ -19,12 +18,6 @@ class Restart(EndedFault):
     """SIGTERM to the service's container, SIGKILL after `timeout` (whole seconds), and a start right then."""
 
     kind: ClassVar[str] = "restart"
-
-    def plan(self, site: Site) -> Undo:
-        """Notes which life each is in; InjectionError if one does not run."""
-        names = containers(site, self.target, "there is nothing to restart")
-        lives = {name: site.platform.started(name) for name in names}
-        return Undo(self.kind, site.run_id, names, {"lives": lives}, f"docker start {shlex.join(names)}")
 
     def inject(self, site: Site, undo: Undo) -> None:
         """Returns once all have been started anew."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Unpack
 
-from blackstart.faults._containers import containers, down, start_again
+from blackstart.faults import _helpers
+from blackstart.faults._containers import containers, down, on_each
+from blackstart.faults._inside import run
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Fault, Options, Platform, Site, Undo
-from blackstart.model.durations import Duration, seconds
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
+from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.modes import Mode
 from blackstart.platforms.waiting import wait_until
@@ -23,16 +25,17 @@ class RollingRestart(Fault):
 
     An instance has `patience` to end after SIGTERM, then it is killed, and `ready_within` to be ready again;
     one that is not ends the restart with an InjectionError. The injection lasts as long as the whole restart.
-    There is nothing to undo but to start what is down.
+    There is nothing to undo but to start what is down, and what was told to end and has not yet: a helper in
+    it tells, so the images need `sh`, `setsid` and `pgrep`.
     """
 
     kind: ClassVar[str] = "rolling_restart"
     mode: ClassVar[Mode] = Mode.GONE
-    capabilities: ClassVar[tuple[str, ...]] = ("stop", "kill")
+    capabilities: ClassVar[tuple[str, ...]] = ("stop", "kill", "exec")
 
     target: str
     patience: Duration = "10s"
-    ready_within: Duration = "60s"
+    ready_within: Duration = "20s"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,17 +44,27 @@ class RollingRestart(Fault):
         seconds(self.ready_within)
 
     def plan(self, site: Site) -> Undo:
-        """Records when each was last started."""
+        """Records when each was last started; ConfigError if all of them may take too long together."""
         names = containers(site, self.target)
+        worst_s = len(names) * (seconds(self.patience) + seconds(self.ready_within))
+        if worst_s >= seconds(self.max_duration):
+            raise ConfigError(
+                f"the restart of {len(names)} instances may take {human(worst_s)}, and max_duration is "
+                f"{self.max_duration!r}: raise that, or shorten patience or ready_within"
+            )
+        id = fresh_id()
         data = {
+            "mark": _helpers.tagged(self.kind, id),
             "instances": [i.name for i in site.resolve(self.target)],
             "started": {name: site.platform.started(name) for name in names},
         }
-        return Undo(self.kind, site.run_id, names, data, f"docker start {shlex.join(names)}")
+        return Undo(self.kind, site.run_id, names, data, f"docker start {shlex.join(names)}", id=id)
 
     def inject(self, site: Site, undo: Undo) -> None:
         """Returns once the last one is ready."""
         for instance, name in zip(undo.data["instances"], undo.targets, strict=True):
+            # It ends with the container: while it is there, the container is about to.
+            run(site.platform, name, _helpers.starting(undo.data["mark"], "sleep 600; :"))
             site.platform.stop(name, seconds(self.patience))
             site.platform.start(name)
             wait_until(
@@ -70,13 +83,24 @@ class RollingRestart(Fault):
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
-        """Start what is down."""
-        start_again(undo.targets, platform)
+        """Start what is down; kill first what is about to end."""
+
+        def again(name: str) -> None:
+            if _ending(platform, name, undo):
+                platform.kill(name)
+            platform.start(name)
+
+        on_each(undo.targets, again)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
         """See Fault.undone."""
-        return down(undo.targets, platform)
+        ending = [name for name in undo.targets if _ending(platform, name, undo)]
+        return down(undo.targets, platform) or (f"about to end: {', '.join(ending)}" if ending else None)
+
+
+def _ending(platform: Platform, name: str, undo: Undo) -> bool:
+    return platform.is_running(name) and _helpers.there(platform, name, undo.data["mark"])
 
 
 def _unready(site: Site, instance: str) -> str | None:
@@ -87,7 +111,7 @@ def _unready(site: Site, instance: str) -> str | None:
 
 @constructor
 def rolling_restart(
-    target: str, patience: Duration = "10s", ready_within: Duration = "60s", **options: Unpack[Options]
+    target: str, patience: Duration = "10s", ready_within: Duration = "20s", **options: Unpack[Options]
 ) -> RollingRestart:
     """Restart a service one instance after the other: `rolling_restart("app")`."""
     return RollingRestart(target, patience, ready_within, **options)

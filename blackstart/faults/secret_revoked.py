@@ -28,6 +28,7 @@ class SecretRevoked(PostgresFault):
     kind: ClassVar[str] = "secret_revoked"
     mode: ClassVar[Mode] = Mode.ERRORS
     expires_in_place: ClassVar[bool] = True
+    persistent: ClassVar[bool] = True
     grace: ClassVar[float] = 30.0
 
     role: str

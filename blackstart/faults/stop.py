@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-from blackstart.faults._containers import EndedFault, at_once, containers
+from blackstart.faults._containers import EndedFault, at_once
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
@@ -22,11 +21,6 @@ class Stop(EndedFault):
     """SIGTERM to the service's container, and SIGKILL to what still runs after `timeout` (whole seconds)."""
 
     kind: ClassVar[str] = "stop"
-
-    def plan(self, site: Site) -> Undo:
-        """InjectionError if one does not run."""
-        names = containers(site, self.target, "there is nothing to stop")
-        return Undo(self.kind, site.run_id, names, {}, f"docker start {shlex.join(names)}")
 
     def inject(self, site: Site, undo: Undo) -> None:
         """Returns once all are down."""

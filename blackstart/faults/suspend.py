@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-from blackstart.faults._containers import containers
+from blackstart.faults._containers import containers, on_each
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.faults.kill import processes_of
@@ -32,6 +32,7 @@ class Suspend(Fault):
     kind: ClassVar[str] = "suspend"
     mode: ClassVar[Mode] = Mode.FROZEN
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("signal", "exec", "pause", "kill")
     expires_in_place: ClassVar[bool] = True
 
@@ -70,9 +71,11 @@ class Suspend(Fault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """SIGCONT, which a process that runs does not notice."""
-        for name in undo.targets:
-            if platform.is_running(name):
-                platform.signal_process(name, undo.data["process"], "CONT")
+        process = undo.data["process"]
+        on_each(
+            undo.targets,
+            lambda name: platform.is_running(name) and platform.signal_process(name, process, "CONT"),
+        )
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:
@@ -86,10 +89,13 @@ class Suspend(Fault):
     @classmethod
     def escalate(cls, undo: Undo, platform: Platform) -> None:
         """Restart the containers where one is still stopped."""
-        for name in undo.targets:
+
+        def again(name: str) -> None:
             if platform.is_running(name) and _stopped(platform, name, undo.data["process"]):
                 platform.kill(name)
                 platform.start(name)
+
+        on_each(undo.targets, again)
 
 
 @constructor

@@ -9,7 +9,7 @@ from typing import ClassVar, Unpack
 
 import requests
 
-from blackstart.faults._containers import refuse_down
+from blackstart.faults._containers import let_go_on, refuse_down
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
@@ -33,6 +33,7 @@ class ZoneLost(Fault):
     mode: ClassVar[Mode] = Mode.FROZEN
     ends: ClassVar[tuple[str, ...]] = ()
     takes_out: ClassVar[bool] = True
+    holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("pause",)
     grace: ClassVar[float] = 10.0
 
@@ -76,9 +77,7 @@ class ZoneLost(Fault):
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """The sidecars first: a service that goes on must find its network."""
-        for name in reversed(undo.targets):
-            if platform.is_paused(name):
-                platform.unpause(name)
+        let_go_on(reversed(undo.targets), platform)
 
     @classmethod
     def undone(cls, undo: Undo, platform: Platform) -> str | None:

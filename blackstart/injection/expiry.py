@@ -10,14 +10,29 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from blackstart.faults import Platform, Undo
-from blackstart.faults._helpers import ending, starting
+from blackstart.faults._helpers import ending, pattern, starting
+from blackstart.faults._inside import shell
 from blackstart.model.errors import PlatformError
 
 #: The test process undoes a fault at its maximum duration, the watchdog 10 s later; this much later it ends
 #: by itself.
 LATE_S = 20.0
 
+_PREFIX = "blackstart-expiry"
 _WAIT = 'sleep "$1"; shift; exec "$@"'
+
+# Has the helpers that `$1` finds act now, and names each once it has.
+_FIRE = """
+command -v pgrep >/dev/null || exit 0
+helpers=$(pgrep -f "$1"); i=0
+for p in $helpers; do pkill -P "$p" -x sleep; done
+for p in $helpers; do
+  while [ -n "$(tr -d '\\0' 2>/dev/null <"/proc/$p/cmdline")" ]; do
+    [ "$((i += 1))" -le 100 ] || exit; sleep 0.05
+  done
+  echo "acted $p"
+done
+"""
 
 
 def arm(undo: Undo, platform: Platform, after_s: float) -> None:
@@ -40,8 +55,14 @@ def disarm(undo: Undo, platform: Platform) -> None:
     _each(undo, platform, lambda name: ending(_tag(undo)))
 
 
+def fire_all(platform: Platform, container: str) -> int:
+    """Have every helper of whatever fault in the container act now; how many did. Raises PlatformError."""
+    told = shell(platform, container, _FIRE, pattern(f"{_PREFIX}-")).splitlines()
+    return sum(line.startswith("acted ") for line in told)
+
+
 def _tag(undo: Undo) -> str:
-    return f"blackstart-expiry-{undo.id}"
+    return f"{_PREFIX}-{undo.id}"
 
 
 def _each(undo: Undo, platform: Platform, command: Callable[[str], list[str]]) -> None:

@@ -6,17 +6,19 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
+from blackstart.faults import fault_type
 from blackstart.faults._helpers import end_all
 from blackstart.faults._network import clear_all
 from blackstart.faults.suspend import resume_all
+from blackstart.injection.expiry import fire_all
 from blackstart.injection.journal import Entry, Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
-from blackstart.injection.undoing import undo_fully
+from blackstart.injection.undoing import goes_first, undo_fully
 from blackstart.model.errors import HarnessError, LockHeld, PlatformError
 from blackstart.platforms import engine
 from blackstart.platforms.capabilities import is_left
@@ -86,7 +88,9 @@ def undo_entries(
     limit_s: float,
     late_s: float = 0.0,
 ) -> tuple[list[str], list[str]]:
-    """Undo all `entries` at once and close them; (what was undone, what was not and what to do).
+    """Undo all `entries` and close them; (what was undone, what was not and what to do).
+
+    They are given newest first, and undone at once but for those that must wait for a newer one.
 
     With `late_s` each is undone once more so many seconds later, should what a dead process asked of the
     engine have struck only then.
@@ -94,16 +98,21 @@ def undo_entries(
     if not entries:
         return [], []
 
-    def undo(entry: Entry) -> tuple[bool, str]:
+    def undo(entry: Entry, before: list[Future[tuple[bool, str]]]) -> tuple[bool, str]:
+        wait(before)
         what = f"{entry.undo.kind} of {', '.join(entry.undo.targets)}"
         deadline = time.monotonic() + limit_s
         try:
-            if entry.boot_id != boot_id() and engine.local():
-                journal.close(entry.id, by="reboot")
-                return True, f"gone since the machine was started anew: {what}"
-            if not platform.list(entry.undo.run_id):
+            containers = platform.list(entry.undo.run_id)
+            if not containers:
                 journal.close(entry.id, by="removal")
                 return True, f"gone with its containers: {what}"
+            rebooted = entry.boot_id != boot_id() and engine.local()
+            if rebooted and not any(c.status in ("running", "paused") for c in containers):
+                if fault_type(entry.undo.kind).persistent:
+                    return False, f"left until its containers run again (blackstart heal): {what}"
+                journal.close(entry.id, by="reboot")
+                return True, f"gone since the machine was started anew: {what}"
             undo_fully(entry.undo, platform, limit_s, min(limit_s * 0.75, 20.0))
             if late_s:
                 threading.Event().wait(late_s)
@@ -115,7 +124,12 @@ def undo_entries(
         return True, f"undone: {what}"
 
     with ThreadPoolExecutor(len(entries), thread_name_prefix="undo") as pool:
-        results = list(pool.map(undo, entries))
+        jobs: list[Future[tuple[bool, str]]] = []
+        for entry in entries:
+            newer = zip(jobs, entries, strict=False)
+            before = [job for job, other in newer if goes_first(other.undo, entry.undo)]
+            jobs.append(pool.submit(undo, entry, before))
+    results = [job.result() for job in jobs]
     return [t for ok, t in results if ok], [t for ok, t in results if not ok]
 
 
@@ -160,7 +174,9 @@ def _needs(run_id: str) -> bool:
 
 def _heal_foreign(run_id: str, platform: Any) -> Healed:
     """Without a journal: let what is frozen or stopped go on, start services that are down, make every
-    proxy and network as new, end the helpers.
+    proxy and network as new, have helpers that would end a fault later end it now, and end the others.
+
+    A provider's script ends by itself. What a fault did to the data of a service stays.
     """
     done, failed = [], []
     containers = platform.list(run_id)
@@ -187,6 +203,11 @@ def _heal_foreign(run_id: str, platform: Any) -> Healed:
 def _mended(name: str, sidecar: bool, platform: Any) -> list[str]:
     """Take back whatever a fault left inside a container that runs; what was done."""
     done = [f"taken from {name}: {what}" for what in clear_all(platform, name)] if sidecar else []
+    if fired := fire_all(platform, name):
+        done.append(f"ended what {fired} helpers in {name} were to end later")
+    if platform.cpu_limit(name) is not None:
+        platform.limit_cpu(name, None)
+        done.append(f"no limit of processors any more: {name}")
     end_all(platform, name)  # lest one goes on with what is taken back next
     done += [f"let go on: {process} of {name}" for process in resume_all(platform, name)]
     return done + (_reset(name, platform) if sidecar else [])

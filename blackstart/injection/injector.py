@@ -12,13 +12,13 @@ from blackstart.injection.expiry import LATE_S, arm, disarm
 from blackstart.injection.journal import Journal, Step
 from blackstart.injection.radius import Touched, refuse_beyond, refuse_total_loss, touched
 from blackstart.injection.state import RunRecord
-from blackstart.injection.undoing import undo_fully
+from blackstart.injection.undoing import goes_first, undo_fully
 from blackstart.injection.watchdog import watched
 from blackstart.model.blast import BlastRadius
 from blackstart.model.durations import human, seconds
 from blackstart.model.errors import BiteError, HarnessError, InjectionError, UndoError
 from blackstart.platforms.capabilities import require
-from blackstart.platforms.waiting import wait_for
+from blackstart.platforms.waiting import stoppable, wait_for
 
 #: Seconds that undoing a fault may take, escalation included; and once that was in vain.
 UNDO_S, AGAIN_S = 60.0, 5.0
@@ -32,6 +32,9 @@ class Events(Protocol):
 
 class Injection:
     """A fault in force; a context manager that undoes it.
+
+    First are undone those newer ones without whose end it could not be (`goes_first`): what was frozen after
+    its edges were slowed goes on before they are quick again, also where their time is over first.
 
     `bite` says what showed it, `plan` is how to undo it, `touched` whom it touches (None for a weakening),
     `expired` tells that its time ran out, `given_up`
@@ -89,7 +92,7 @@ class Injector:
         self.running, self.journal, self.radius, self._reached = running, journal, radius, reached
         self._events = events
         self._injections: list[Injection] = []
-        self._halted = ""
+        self._halted, self._halt = "", threading.Event()
 
     def inject(self, fault: Fault, source: str = "fault") -> Injection:
         """Bring `fault` about and return once it bites.
@@ -97,8 +100,7 @@ class Injector:
         Whatever goes wrong after the journal entry, Ctrl-C included, the fault is undone before this raises.
         Raises ConfigError (no such target or parameter), CapabilityMissing, InjectionError, BiteError.
         """
-        if self._halted:
-            raise InjectionError(f"nothing injected: the run is to stop: {self._halted}")
+        self._refuse_halted()
         fault.validate(self.running.stack)
         require(self.running.platform, *fault.capabilities)
         plan = fault.plan(self.running)
@@ -112,6 +114,7 @@ class Injector:
 
         def undo(injection: Injection) -> None:
             timer.cancel()
+            self._undo_newer(injection)
             self._undo(injection, entry, source)
 
         injection = Injection(fault, plan, reach, undo)
@@ -121,9 +124,16 @@ class Injector:
         with injection._lock:
             try:
                 self._reached(Step.ARMED)
+                self._refuse_halted()
+            except BaseException:
+                injection._undone = True
+                self._take_back(plan, entry)
+                raise
+            try:
                 self._events(source, "begin", fault=fault.to_dict(), targets=list(plan.targets))
                 timer.start()
-                self._strike(injection)
+                with stoppable(self._halt):
+                    self._strike(injection)
             except BaseException as error:
                 try:
                     injection.undo()
@@ -138,8 +148,12 @@ class Injector:
         return [each for each in self._injections if each.in_force]
 
     def halt(self, reason: str) -> None:
-        """From now on nothing is injected any more, and what is in force is undone; raises as `undo_all`."""
+        """From now on nothing is injected any more, and what is in force is undone; raises as `undo_all`.
+
+        An injection under way that waits, for its bite say, is given up.
+        """
         self._halted = reason
+        self._halt.set()
         self.undo_all()
 
     def undo_all(self) -> None:
@@ -169,9 +183,17 @@ class Injector:
         try:
             arm(plan, self.running.platform, after_s)
         except BaseException:
-            disarm(plan, self.running.platform)
-            self.journal.close(entry)
+            self._take_back(plan, entry)
             raise
+
+    def _take_back(self, plan: Undo, entry: str) -> None:
+        """What was made ready for a fault that has not struck."""
+        disarm(plan, self.running.platform)
+        self.journal.close(entry)
+
+    def _refuse_halted(self) -> None:
+        if self._halted:
+            raise InjectionError(f"nothing injected: the run is to stop: {self._halted}")
 
     def _strike(self, injection: Injection) -> None:
         fault, plan = injection.fault, injection.plan
@@ -181,7 +203,7 @@ class Injector:
         injection.bite = wait_for(
             f"the bite of {fault.kind}",
             lambda: fault.bite(self.running, plan),
-            limit=fault.bite_limit,
+            limit=min(fault.bite_limit, seconds(fault.max_duration)),
             every=0.05,
             error=BiteError,
         )
@@ -189,6 +211,13 @@ class Injector:
             "injection", "bite", fault=fault.to_dict(), targets=list(plan.targets), bite=injection.bite
         )
         self._reached(Step.BITTEN)
+
+    def _undo_newer(self, injection: Injection) -> None:
+        """Undo those that came later and must go first."""
+        for newer in reversed(self._injections[self._injections.index(injection) + 1 :]):
+            if newer.in_force and goes_first(newer.plan, injection.plan):
+                with contextlib.suppress(UndoError):  # noted, and raised by its own undo; ours may succeed
+                    newer.undo()
 
     def _undo(self, injection: Injection, entry: str, source: str) -> None:
         fields = {"fault": injection.fault.to_dict(), "targets": list(injection.plan.targets)}

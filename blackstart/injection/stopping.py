@@ -60,7 +60,9 @@ class StopProbe:
     def check(self) -> str | None:
         """See StopCondition."""
         try:
-            status = requests.get(self.url, timeout=_PROBE_TIMEOUT_S).status_code
+            # The status alone: a body that drips would hold up every other condition.
+            with requests.get(self.url, timeout=_PROBE_TIMEOUT_S, stream=True) as answer:
+                status = answer.status_code
             wrong = None if 200 <= status < 300 else f"answered {status}"
         except requests.RequestException as error:
             wrong = f"did not answer ({type(error).__name__})"

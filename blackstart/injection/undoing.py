@@ -8,10 +8,18 @@ import time
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from tenacity.nap import sleep_using_event
 
-from blackstart.faults import Platform, Undo, fault_type
+from blackstart.faults import REGISTRY, Platform, Undo, fault_type
 from blackstart.injection.expiry import disarm
 from blackstart.model.errors import BlackstartError, ConfigError, HarnessError, UndoError
 from blackstart.platforms.waiting import wait_until
+
+
+def goes_first(newer: Undo, older: Undo) -> bool:
+    """Whether `newer` must be undone before `older` can be, for it holds down where that is undone, say."""
+    kind = REGISTRY.get(newer.kind)
+    if kind is None or not {*newer.targets} & {*older.targets, *older.expiry}:
+        return False
+    return kind.holds_down or (kind.persistent and newer.kind == older.kind)
 
 
 def undo_fully(undo: Undo, platform: Platform, limit_s: float = 60.0, grace_s: float | None = None) -> None:

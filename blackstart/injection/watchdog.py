@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from blackstart.injection.journal import Journal
+from blackstart.injection.journal import Entry, Journal
 from blackstart.injection.lock import FileLock, RunLock
 from blackstart.injection.state import RunRecord, boot_id, state_dir
 from blackstart.model.errors import HarnessError, LockHeld, PlatformError
@@ -168,9 +168,14 @@ def watch(run_id: str, parent: int, platform: Any) -> bool:
 
 def _undo_overdue(run_id: str, platform: Any) -> None:
     from blackstart.injection.heal import undo_entries
+    from blackstart.injection.undoing import goes_first
 
     journal = Journal(run_id)
-    overdue = [e for e in journal.in_force() if e.boot_id == boot_id() and e.overdue_s > OVERDUE_S]
+    overdue: list[Entry] = []
+    for entry in reversed(journal.in_force()):
+        late = entry.boot_id == boot_id() and entry.overdue_s > OVERDUE_S
+        if late or any(goes_first(entry.undo, older.undo) for older in overdue):
+            overdue.insert(0, entry)
     if overdue:
         undone, failed = undo_entries(overdue, journal, platform, by="watchdog", limit_s=UNDO_S)
         _say(*(f"overdue: {line}" for line in (*undone, *failed)))

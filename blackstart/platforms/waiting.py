@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from blackstart.model.durations import Duration, human, seconds
@@ -15,6 +17,19 @@ T = TypeVar("T")
 
 class GiveUp(HarnessError):
     """Raised by a probe when what it awaits can no longer come: the wait fails at once with this reason."""
+
+
+_stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+
+
+@contextmanager
+def stoppable(stop: threading.Event) -> Iterator[None]:
+    """Every wait of this thread ends early once `stop` is set, unless it is given another."""
+    token = _stop.set(stop)
+    try:
+        yield
+    finally:
+        _stop.reset(token)
 
 
 def wait_for(
@@ -35,7 +50,7 @@ def wait_for(
     """
     began = time.monotonic()
     deadline = began + seconds(limit)
-    stop = stop or threading.Event()
+    stop = stop or _stop.get() or threading.Event()
     seen = "nothing"
     while True:
         try:

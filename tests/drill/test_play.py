@@ -19,7 +19,7 @@ from blackstart.faults import freeze, kill
 from blackstart.injection.injector import Injector
 from blackstart.injection.journal import Journal
 from blackstart.injection.stopping import Stop, Stopped
-from blackstart.model.errors import ConfigError, InjectionError, LoadError
+from blackstart.model.errors import ConfigError, EvidenceError, InjectionError, LoadError
 from blackstart.model.experiment import Role
 from blackstart.schedule import Action, Schedule, from_run, inject, parallel, sequence, undo, wait
 from tests.faults.fakes import FakeSite, site
@@ -184,8 +184,41 @@ def test_what_is_wrong_is_found_before_anything_is_touched(
 def test_while_somebody_looks_around_the_play_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     made = attempt(site())
     made.drill.step = True
-    monkeypatch.setattr("blackstart.drill.attempt.wait_for_enter", lambda: threading.Event().wait(2))
+    monkeypatch.setattr("blackstart.drill.attempt.wait_for_enter", lambda stop: stop.wait(2))
     began = time.monotonic()
     play(made, inject(freeze("pg-2"), "a"), wait("300ms"), undo("a"))
     assert time.monotonic() - began >= 2.3
     assert steps(made)[-1]["late_s"] < 1.5, "it would be 1.7 s late"
+
+
+def test_who_looks_around_is_sent_away_when_the_run_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = attempt(site())
+    made.drill.step = True
+    monkeypatch.setattr("blackstart.drill.attempt.wait_for_enter", lambda stop: stop.wait(30))
+    timer = threading.Timer(0.2, made.stop.request, ("enough",))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        made.inject(freeze("pg-2"))
+    assert time.monotonic() - began < 10
+
+
+def test_a_bite_that_is_waited_for_when_the_run_stops_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = site()
+    made = attempt(where)
+    monkeypatch.setattr(where.platform, "pause", lambda name: made.stop.request("enough"))
+    with pytest.raises(Stopped):
+        made.inject(freeze("pg-2", max_duration="100ms"))
+
+
+def test_a_disk_that_is_full_when_the_run_stops_keeps_no_fault_in_force() -> None:
+    def full(*_: object, **__: object) -> None:
+        raise EvidenceError("No space left on device")
+
+    where = site()
+    made = attempt(where)
+    made.inject(freeze("pg-2"))
+    made.events.write = full  # type: ignore[method-assign]
+    with pytest.raises(EvidenceError):
+        made._stopped("enough")
+    assert where.platform.state["bs-r1-pg-2"] == "running"

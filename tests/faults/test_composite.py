@@ -12,6 +12,7 @@ import requests
 
 from blackstart.faults import rolling_restart, zone_lost
 from blackstart.model.errors import ConfigError, InjectionError
+from blackstart.platforms.capabilities import ExecResult
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.conditions import HttpReady
 from blackstart.stack.provision import reset
@@ -69,6 +70,7 @@ def test_a_restart_that_goes_wrong_ends_there_and_is_undone_by_a_start() -> None
             return "it does not come back"
 
     where = site()
+    where.platform.answer = lambda name, cmd: ExecResult(1 if cmd[0] == "pgrep" else 0, "")
     one = replace(where.stack.instance("pg-1"), ready=Never())
     where.stack = where.stack.with_instances(one)
     fault = rolling_restart("postgres", ready_within="50ms")
@@ -80,6 +82,31 @@ def test_a_restart_that_goes_wrong_ends_there_and_is_undone_by_a_start() -> None
     assert fault.undone(undo, where.platform) == "down: bs-r1-pg-1"
     fault.undo(undo, where.platform)
     assert fault.undone(undo, where.platform) is None
+
+
+def test_an_instance_that_was_told_to_end_and_has_not_is_started_anew_and_no_other() -> None:
+    where, ending = site(), {"bs-r1-pg-2"}
+    where.platform.answer = lambda name, cmd: ExecResult(0 if name in ending else 1, "")
+    fault = rolling_restart("postgres")
+    undo = fault.plan(where)
+    assert fault.undone(undo, where.platform) == "about to end: bs-r1-pg-2"
+    kill = where.platform.kill
+
+    def end(name: str) -> None:
+        kill(name)
+        ending.discard(name)
+
+    where.platform.kill = end  # type: ignore[method-assign]
+    for _ in range(2):
+        fault.undo(undo, where.platform)
+    assert [line for line in where.platform.log if line.startswith("exited")] == ["exited bs-r1-pg-2"]
+    assert fault.undone(undo, where.platform) is None
+
+
+def test_a_rolling_restart_that_may_outlast_its_time_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"2 instances may take .*raise that, or shorten patience"):
+        rolling_restart("postgres", patience="40s").plan(site())
+    rolling_restart("postgres", patience="40s", max_duration="121s").plan(site())
 
 
 @pytest.mark.integration

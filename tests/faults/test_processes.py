@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from blackstart.faults import Fault, Undo, crash_loop, node_kill, restart, stop, suspend
+from blackstart.faults import Fault, Undo, crash_loop, freeze, kill, node_kill, restart, stop, suspend
 from blackstart.faults.node_kill import NodeKill
-from blackstart.model.errors import BiteError, InjectionError, PlatformError
+from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 from blackstart.platforms.capabilities import ExecResult
 from blackstart.toxiproxy.client import PROXY_API_PORT
 from tests.faults.fakes import FakeSite, site, stack
@@ -58,6 +58,43 @@ def test_a_restart_bites_once_each_is_in_another_life() -> None:
     where.platform.kill("bs-r1-pg-2")
     type(fault).undo(undo, where.platform)
     assert type(fault).undone(undo, where.platform) is None
+
+
+@pytest.mark.parametrize("make", [stop, restart])
+def test_what_was_told_to_end_and_has_not_is_killed_and_started(make: Callable[..., Fault]) -> None:
+    where, fault = site(), make("postgres", timeout="3s")
+    undo = Undo.from_dict(json.loads(json.dumps(fault.plan(where).to_dict())))
+    where.platform.stop("bs-r1-pg-2", 1)
+    where.platform.start("bs-r1-pg-2")
+    assert type(fault).undone(undo, where.platform) == "about to end: bs-r1-pg-1"
+    for _ in range(2):
+        type(fault).undo(undo, where.platform)
+    exits = [line for line in where.platform.log if line.startswith("exited")]
+    assert exits == ["exited bs-r1-pg-2", "exited bs-r1-pg-1"], "the one in a new life is left alone"
+    assert type(fault).undone(undo, where.platform) is None
+    with pytest.raises(ConfigError, match="timeout '2m' is not below max_duration '120s'"):
+        make("app-1", timeout="2m")
+
+
+GONE: list[tuple[Fault, Sequence[str]]] = [
+    (freeze("postgres"), ["running bs-r1-pg-2"]),
+    (stop("postgres"), ["running bs-r1-pg-2"]),
+    (kill("postgres"), ["running bs-r1-pg-2"]),
+    (suspend("postgres", "patroni"), ["CONT patroni bs-r1-pg-2"]),
+]
+
+
+@pytest.mark.parametrize(("fault", "undone"), GONE, ids=lambda v: getattr(v, "kind", ""))
+def test_a_target_that_is_gone_does_not_keep_the_others_in_force(fault: Fault, undone: list[str]) -> None:
+    where = site()
+    where.platform.answer = stopped()
+    undo = fault.plan(where)
+    fault.inject(where, undo)
+    del where.platform.state["bs-r1-pg-1"]
+    where.platform.log.clear()
+    with pytest.raises(PlatformError, match="cannot find bs-r1-pg-1"):
+        type(fault).undo(undo, where.platform)
+    assert where.platform.log[-1:] == undone
 
 
 def stopped(*pids: int) -> Callable[[str, Sequence[str]], ExecResult]:

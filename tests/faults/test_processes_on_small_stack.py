@@ -9,13 +9,20 @@ import pytest
 import requests
 
 from blackstart.faults import (
+    Fault,
+    clock_offset,
     cpu_hog,
+    cpu_throttle,
     crash_loop,
+    disk_full,
     edge_flapping,
+    edge_latency,
+    fds_exhausted,
     freeze,
     kill,
     node_kill,
     restart,
+    rolling_restart,
     stop,
     suspend,
 )
@@ -129,6 +136,67 @@ while time.monotonic() < until:
     time.sleep(0.02)
 print(json.dumps(len(pids)))
 """
+
+
+@pytest.mark.parametrize(
+    "fault", [stop("web-1"), restart("web-1"), rolling_restart("web-1")], ids=lambda f: f.kind
+)
+def test_what_still_drains_when_its_harness_dies_is_up_afterwards(
+    small: RunningStack, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    def die(name: str, timeout_s: float) -> None:
+        small.platform.client.containers.get(name).kill(signal="SIGTERM")
+        raise KeyboardInterrupt
+
+    name, kind = small.container("web-1"), type(fault)
+    undo = Undo.from_dict(json.loads(json.dumps(fault.plan(small).to_dict())))
+    small.platform.signal_process(name, "web", "STOP")  # for as long as it is to drain
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(small.platform, "stop", die)
+        fault.inject(small, undo)
+    for _ in range(2):
+        kind.undo(undo, small.platform)
+    assert kind.undone(undo, small.platform) is None
+    life = small.platform.started(name)
+    small.platform.signal_process(name, "web", "CONT")
+    well(small)
+    assert small.platform.started(name) == life, "nothing ends it any more"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [cpu_hog("web-1"), clock_offset("web-1"), fds_exhausted("web-1", "web")],
+    ids=lambda f: f.kind,
+)
+def test_a_target_that_dies_of_its_fault_is_up_after_the_undo(small: RunningStack, fault: Fault) -> None:
+    kind = type(fault)
+    undo = fault.plan(small)
+    fault.inject(small, undo)
+    small.platform.kill(small.container("web-1"))
+    kind.undo(undo, small.platform)
+    wait_until("undone", lambda: kind.undone(undo, small.platform), limit=fault.grace)
+    well(small)
+
+
+def test_a_run_without_a_journal_is_healed_of_what_helpers_would_end_later(small: RunningStack) -> None:
+    faults: list[Fault] = [
+        clock_offset("web-1"),
+        disk_full("store"),
+        fds_exhausted("web-2", "web"),
+        cpu_throttle("web-2"),
+        edge_latency("web-1", "store-1", latency="200ms"),
+    ]
+    plans = [fault.plan(small) for fault in faults]
+    for fault, undo in zip(faults, plans, strict=True):
+        arm(undo, small.platform, 60)
+        fault.inject(small, undo)
+    report = heal(small.run_id, platform=small.platform)
+    assert report.ok
+    for fault, undo in zip(faults, plans, strict=True):
+        assert type(fault).undone(undo, small.platform) is None, fault.kind
+    assert f"run {small.run_id}: ended what 1 helpers in {small.keeper} were to end later" in report.lines
+    well(small)
+    well(small, "web-2")
 
 
 @pytest.fixture

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from blackstart.faults import Fault, edge_down, freeze, kill
+from blackstart.faults import (
+    Fault,
+    cpu_throttle,
+    edge_down,
+    edge_latency,
+    freeze,
+    kill,
+    partition,
+    zone_lost,
+)
 from blackstart.injection.heal import heal
 from blackstart.injection.journal import Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
+from blackstart.injection.undoing import goes_first
 from blackstart.injection.watchdog import Watchdog
 from blackstart.model.errors import LockHeld
 from blackstart.platforms.capabilities import left
@@ -65,6 +77,38 @@ def test_a_proxy_out_of_order_does_not_keep_the_others_in_force(
     assert heal(platform=where.platform).lines == []
 
 
+def test_two_limits_that_were_left_on_one_container_are_both_gone(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(where, *(cpu_throttle("app-1", cpus=cpus) for cpus in (0.5, 0.2)))
+    limit, lifted = where.platform.limit_cpu, threading.Event()
+
+    def late(name: str, cpus: float | None) -> None:
+        """The limit of before the second acts after that of before the first, unless that one waits."""
+        if cpus is not None:
+            lifted.wait(0.3)
+        limit(name, cpus)
+        lifted.set()
+
+    monkeypatch.setattr(where.platform, "limit_cpu", late)
+    assert heal(platform=where.platform).ok
+    assert where.platform.cpus == {"bs-r1-app-1": None}
+
+
+def test_only_what_is_in_the_way_goes_first(where: FakeSite) -> None:
+    where.apis |= {"pg-1": where.apis["app-1"]}
+    edge = edge_latency("app-1", "pg-1", 5432).plan(where)
+    app, database = freeze("app-1").plan(where), freeze("pg-1").plan(where)
+    assert goes_first(zone_lost("a").plan(where), edge), "its sidecar is frozen"
+    assert not goes_first(app, edge), "its sidecar is not"
+    assert not goes_first(partition("app-1").plan(where), edge), "we are not kept out"
+    assert not goes_first(edge_latency("app-1", "pg-2", 5432).plan(where), edge)
+    assert goes_first(app, cpu_throttle("app-1").plan(where))
+    assert not goes_first(cpu_throttle("app-1").plan(where), app)
+    assert not goes_first(database, app)
+    assert not goes_first(replace(app, kind="of another version"), app)
+
+
 def test_a_stack_that_was_to_go_is_removed_and_its_folder_with_it(where: FakeSite) -> None:
     leave(where, kill("app-1"))
     RunRecord("r1", 1, boot_id(), True).write()
@@ -106,9 +150,35 @@ def test_faults_of_containers_that_are_gone_are_gone(where: FakeSite) -> None:
 def test_faults_from_before_a_reboot_are_gone(where: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     leave(where, freeze("app-1"))
     monkeypatch.setattr("blackstart.injection.heal.boot_id", lambda: "another boot")
+    where.platform.state = dict.fromkeys(where.platform.state, "exited")
     where.platform.log.clear()
     assert heal(platform=where.platform).lines[0].endswith("anew: freeze of bs-r1-app-1")
     assert where.platform.log == []
+
+
+def test_after_a_reboot_a_setting_is_kept_in_mind_until_it_can_be_put_back(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(where, cpu_throttle("app-1"), freeze("app-1"))
+    monkeypatch.setattr("blackstart.injection.heal.boot_id", lambda: "another boot")
+    before = where.platform.state
+    where.platform.state = dict.fromkeys(before, "exited")
+    report = heal(platform=where.platform)
+    assert not report.ok
+    assert [e.undo.kind for e in Journal("r1").in_force()] == ["cpu_throttle"]
+    assert "left until its containers run again" in report.lines[-1]
+    where.platform.state = dict.fromkeys(before, "running")
+    assert heal(platform=where.platform).lines == ["run r1: undone: cpu_throttle of bs-r1-app-1"]
+    assert where.platform.cpus == {"bs-r1-app-1": None}
+
+
+def test_after_a_reboot_what_runs_again_is_not_taken_for_well(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(where, kill("app-1"))
+    monkeypatch.setattr("blackstart.injection.heal.boot_id", lambda: "another boot")
+    assert heal(platform=where.platform).lines == ["run r1: undone: kill of bs-r1-app-1"]
+    assert where.platform.state["bs-r1-app-1"] == "running"
 
 
 def test_a_reboot_of_this_machine_ends_no_fault_on_another(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blackstart.faults import Fault, Platform, Undo, freeze, kill
+from blackstart.faults import Fault, Platform, Undo, cpu_throttle, freeze, kill, restart
 from blackstart.faults.freeze import Freeze
 from blackstart.faults.kill import Kill
 from blackstart.injection.injector import Injector
@@ -25,6 +25,7 @@ from blackstart.model.errors import (
     PlatformError,
     UndoError,
 )
+from blackstart.platforms.capabilities import ExecResult
 from tests.faults.fakes import FakeSite, site
 
 
@@ -191,6 +192,42 @@ def test_faults_are_undone_newest_first(injector: Injector, where: FakeSite) -> 
         injector.inject(freeze("pg-1"))
         injector.inject(freeze("pg-2"))
     assert where.platform.log[-2:] == ["running bs-r1-pg-2", "running bs-r1-pg-1"]
+
+
+def test_what_a_newer_fault_holds_down_is_undone_after_it(
+    injector: Injector, where: FakeSite, log: Log
+) -> None:
+    older = injector.inject(restart("app-1"))
+    newer, beside = injector.inject(kill("app-1")), injector.inject(freeze("pg-2"))
+    older.undo()
+    assert not newer.in_force, "its container was not started behind its back"
+    assert [f["fault"]["kind"] for (_, e), f in zip(log.events, log.fields, strict=True) if e == "end"] == [
+        "kill",
+        "restart",
+    ]
+    assert beside.in_force
+    assert where.platform.state["bs-r1-pg-2"] == "paused"
+
+
+def test_of_two_settings_on_one_target_the_newer_is_put_back_first(
+    injector: Injector, where: FakeSite
+) -> None:
+    where.platform.answer = lambda name, cmd: ExecResult(0, "1 5")
+    older = injector.inject(cpu_throttle("app-1", cpus=0.5))
+    newer = injector.inject(cpu_throttle("app-1", cpus=0.2))
+    older.undo()
+    newer.undo()
+    assert where.platform.cpus == {"bs-r1-app-1": None}
+    assert Journal("r1").in_force() == []
+
+
+def test_a_newer_fault_that_cannot_be_undone_does_not_keep_the_older_in_force(
+    injector: Injector, where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = injector.inject(restart("app-1")), injector.inject(freeze("app-1"))
+    monkeypatch.setattr(where.platform, "unpause", lambda name: None)
+    older.undo()
+    assert [i.in_force for i in (older, newer)] == [False, True]
 
 
 def test_a_fault_ends_at_its_maximum_duration(injector: Injector, where: FakeSite) -> None:

@@ -6,17 +6,19 @@ import http.server
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from blackstart.drill.console import Progress
 from blackstart.drill.session import StackSession
-from blackstart.faults import freeze
+from blackstart.faults import Fault, freeze, rolling_restart
 from blackstart.injection.injector import Injector
-from blackstart.injection.journal import Journal
+from blackstart.injection.journal import Journal, Step
 from blackstart.injection.stopping import ErrorBudget, Stop, StopFile, Stopped, StopProbe, StopWatch
-from blackstart.model.errors import ConfigError, InjectionError
+from blackstart.model.errors import BiteError, ConfigError, InjectionError
+from blackstart.platforms.capabilities import ExecResult
 from blackstart.platforms.waiting import wait_until
 from tests.faults.fakes import site, stack
 
@@ -118,6 +120,60 @@ def test_waits_end_when_the_run_is_to_stop() -> None:
     with pytest.raises(Stopped, match="enough"):
         stop.wait(30)
     assert time.monotonic() - began < 5
+
+
+def test_an_injection_under_way_does_not_strike_after_the_halt() -> None:
+    where, events = site(), []
+    injector = Injector(
+        where,
+        lambda source, event, **_: events.append(event),
+        Journal("r1"),
+        reached=lambda step: injector.halt("STOP") if step == Step.PLANNED else None,
+    )
+    with pytest.raises(InjectionError, match="the run is to stop: STOP"):
+        injector.inject(freeze("app-1"))
+    assert where.platform.log == []
+    assert (events, injector.in_force, Journal("r1").in_force()) == ([], [], [])
+
+
+@pytest.mark.parametrize("fault", [freeze("app-1"), rolling_restart("app")], ids=lambda f: f.kind)
+def test_an_injection_that_waits_is_given_up_at_the_halt(
+    monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    class Never:
+        def check(self, running: object, instance: str) -> str:
+            return "it does not come back"
+
+    where = site()
+    where.stack = where.stack.with_instances(replace(where.stack.instance("app-1"), ready=Never()))
+    where.platform.answer = lambda name, cmd: ExecResult(1 if cmd[0] == "pgrep" else 0, "")
+    monkeypatch.setattr(where.platform, "pause", lambda name: None)
+    monkeypatch.setattr(type(fault), "bite_limit", 30.0)
+    injector = Injector(where, lambda *_, **__: None, Journal("r1"))
+    halting = threading.Timer(0.2, injector.halt, ("STOP",))
+    halting.start()
+    began = time.monotonic()
+    with pytest.raises((BiteError, InjectionError), match="stopped; last seen"):
+        injector.inject(fault)
+    assert time.monotonic() - began < 10
+    halting.join(10)
+    assert Journal("r1").in_force() == []
+
+
+def test_a_probe_whose_body_drips_holds_nothing_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def drip(self: Answers) -> None:
+        self.send_response(200)
+        self.end_headers()
+        while not over.wait(0.2):
+            self.wfile.write(b".")
+
+    monkeypatch.setattr(Answers, "do_GET", drip)
+    threading.Timer(5, over.set).start()
+    assert StopProbe(url).check() is None
+    assert not over.is_set()
+    over.set()
 
 
 def test_a_halted_injector_has_undone_all_and_injects_nothing_more() -> None:

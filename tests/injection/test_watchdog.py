@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from blackstart.faults import freeze
+from blackstart.faults import freeze, kill, restart
 from blackstart.faults.freeze import Freeze
 from blackstart.injection import watchdog
 from blackstart.injection.injector import Injector
@@ -102,8 +102,20 @@ def test_a_fault_whose_injection_hangs_is_undone_by_the_watchdog(
     assert not injector.in_force
 
 
-def _overdue_undone(where: FakeSite) -> str | None:
+def test_an_overdue_fault_takes_along_what_holds_it_down(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "OVERDUE_S", 0.0)
+    for fault in (restart("app-1", timeout=0, max_duration="1ms"), kill("app-1"), kill("pg-1")):
+        plan = fault.plan(where)
+        Journal("r1").record(fault.to_dict(), plan)
+        fault.inject(where, plan)
+    wait_until("the first to be overdue", lambda: _overdue_undone(where, left=1), limit=5)
+    assert [e.undo.targets for e in Journal("r1").in_force()] == [("bs-r1-pg-1",)]
+
+
+def _overdue_undone(where: FakeSite, left: int = 0) -> str | None:
     watchdog._undo_overdue("r1", where.platform)
-    if Journal("r1").in_force():
+    if len(Journal("r1").in_force()) > left:
         return "in the journal"
     return None if where.platform.state["bs-r1-app-1"] == "running" else "in force"
