@@ -211,14 +211,16 @@ def test_a_bite_that_is_waited_for_when_the_run_stops_is_no_finding(monkeypatch:
         made.inject(freeze("pg-2", max_duration="100ms"))
 
 
-def test_a_disk_that_is_full_when_the_run_stops_keeps_no_fault_in_force() -> None:
-    def full(*_: object, **__: object) -> None:
-        raise EvidenceError("No space left on device")
+def test_a_disk_that_is_full_when_the_run_stops_keeps_no_fault_in_force(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise EvidenceError("events.jsonl", "No space left on device")
 
     where = site()
     made = attempt(where)
     made.inject(freeze("pg-2"))
-    made.events.write = full  # type: ignore[method-assign]
+    monkeypatch.setattr(made.events, "write", full)
     with pytest.raises(EvidenceError):
         made._stopped("enough")
     assert where.platform.state["bs-r1-pg-2"] == "running"
