@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -202,6 +203,15 @@ def matches(what: str, addresses: Iterable[str]) -> list[str]:
     """The beginnings of rules for packets whose `what` (saddr, daddr) is among `addresses`."""
     families = {"ip": [a for a in addresses if ":" not in a], "ip6": [a for a in addresses if ":" in a]}
     return [f"{family} {what} {{ {', '.join(found)} }}" for family, found in families.items() if found]
+
+
+def counters(platform: Platform, sidecar: str, undo: Undo) -> list[list[int]]:
+    """By rule of the injection's table there, the packets that each of its counters saw, in their order."""
+    told = platform.exec(sidecar, ["nft", "-j", "list", "table", "inet", f"blackstart_{undo.id}"])
+    if told.code != 0:
+        raise PlatformError(f"{sidecar}: {told.output.strip()[-300:]}")
+    rules = [e["rule"]["expr"] for e in json.loads(told.output)["nftables"] if "rule" in e]
+    return [[x["counter"]["packets"] for x in expr if "counter" in x] for expr in rules]
 
 
 def clear_all(platform: Platform, sidecar: str) -> list[str]:

@@ -14,10 +14,10 @@ from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
 
-# A datagram to a port where nobody listens; prints after how many ms the refusal came.
+# A datagram to a port where nobody listens; prints after how many ms the refusal came, if it did.
 _PROBE = r"""
 exec 3<>"/dev/udp/$1/9"; t0=${EPOCHREALTIME/./}; echo >&3
-IFS= read -r -t "$2" -n 1 -u 3 _ 2>/dev/null; echo $(( (${EPOCHREALTIME/./} - t0) / 1000 ))
+IFS= read -r -t "$2" -n 1 -u 3 _ 2>/dev/null; [ $? -le 128 ] || exit; echo $(( (${EPOCHREALTIME/./} - t0) / 1000 ))
 """
 
 
@@ -42,6 +42,8 @@ class PacketDelay(ShapingFault):
             raise ConfigError(f"a delay of {self.delay!r} is too short; valid is 1 ms or more")
         if seconds(self.jitter) > seconds(self.delay):
             raise ConfigError(f"jitter {self.jitter!r} is more than the delay {self.delay!r}")
+        if seconds(self.delay) + seconds(self.jitter) > 7:
+            raise ConfigError(f"delay {self.delay!r} and jitter {self.jitter!r}; valid are 7 s together")
 
     def parameters(self) -> str:
         """See ShapingFault.parameters."""
@@ -51,9 +53,12 @@ class PacketDelay(ShapingFault):
     def bite(self, site: Site, undo: Undo) -> str:
         """A peer's answer to a datagram comes late."""
         (probe,) = undo.data["probes"]
-        limit_s = min(8.0, seconds(self.delay) + seconds(self.jitter) + 1)
+        limit_s = seconds(self.delay) + seconds(self.jitter) + 1
         argv = ["bash", "-c", _PROBE, "probe", probe["address"], f"{limit_s:.1f}"]
-        elapsed_ms = int(site.platform.exec(probe["from"], argv).output.split()[-1])
+        told = site.platform.exec(probe["from"], argv).output.split()
+        if not told:
+            raise BiteError(f"{probe['from']}: no answer within {limit_s:g} s")
+        elapsed_ms = int(told[-1])
         if elapsed_ms < 900 * (seconds(self.delay) - seconds(self.jitter)):
             raise BiteError(
                 f"{probe['from']}: answered after {elapsed_ms} ms, not {human(seconds(self.delay))} late"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from blackstart.faults._network import (
     DIRECTIONS,
     PeerFault,
     Place,
+    counters,
     matches,
     own_addresses,
 )
@@ -91,20 +91,12 @@ class PacketLoss(PeerFault):
             sent = site.platform.exec(probe["from"], argv)
             if sent.code != 0:
                 raise PlatformError(f"{probe['from']}: cannot send: {sent.output.strip()[-300:]}")
-            arrived, dropped = self._counted(site, probe["to"], f"blackstart_{undo.id}")
+            counts = counters(site.platform, probe["to"], undo)
+            arrived, dropped = sum(first for first, *_ in counts), sum(last for *_, last in counts)
             if not dropped:
                 raise BiteError(f"{probe['to']}: none of {arrived} packets was dropped")
             seen.append(f"{probe['to']} lost {dropped} of {arrived} packets")
         return "; ".join(seen)
-
-    def _counted(self, site: Site, sidecar: str, table: str) -> tuple[int, int]:
-        """Packets that came to the rules of `table`, and how many of them were dropped."""
-        told = site.platform.exec(sidecar, ["nft", "-j", "list", "table", "inet", table])
-        if told.code != 0:
-            raise PlatformError(f"{sidecar}: {told.output.strip()[-300:]}")
-        rules = [e["rule"]["expr"] for e in json.loads(told.output)["nftables"] if "rule" in e]
-        counters = [[x["counter"]["packets"] for x in expr if "counter" in x] for expr in rules]
-        return sum(came for came, _ in counters), sum(dropped for _, dropped in counters)
 
 
 @constructor

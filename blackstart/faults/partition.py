@@ -11,6 +11,7 @@ from blackstart.faults._network import (
     DIRECTIONS,
     PeerFault,
     Place,
+    counters,
     matches,
     own_addresses,
 )
@@ -82,7 +83,7 @@ class Partition(PeerFault):
         return [{"from": site.sidecar(target), "to": peers} for target, peers in self.sides(site).items()]
 
     def bite(self, site: Site, undo: Undo) -> str:
-        """No peer answers a datagram of the target's any more."""
+        """No peer answers a datagram of the target's any more, and it is the rules that dropped something."""
         seen = []
         for probe in undo.data["probes"]:
             peers = {a: name for name, addresses in probe["to"].items() for a in addresses}
@@ -91,6 +92,8 @@ class Partition(PeerFault):
                 raise PlatformError(f"{probe['from']}: cannot probe: {told.output.strip()[-300:]}")
             if reached := [peers[a] for a in told.output.split()]:
                 raise BiteError(f"{probe['from']}: still answered by {', '.join(reached)}")
+            if not any(map(sum, counters(site.platform, probe["from"], undo))):
+                raise BiteError(f"{probe['from']}: hears nothing, but nothing was dropped there either")
             seen.append(f"{probe['from']} hears nothing of {', '.join(probe['to'])}")
         return "; ".join(seen)
 

@@ -28,6 +28,8 @@ _SYSCTLS = {
     # Toxiproxy dials without a timeout: a black hole must not outlast the heal by minutes.
     "net.ipv4.tcp_syn_retries": "1",
     "net.ipv4.ip_unprivileged_port_start": "0",
+    # Refusals, one a second by default: a bite must not take for cut off who was only asked too often.
+    "net.ipv4.icmp_ratelimit": "0",
 }
 
 

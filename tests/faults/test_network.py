@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from blackstart.faults import Undo, bandwidth_limit, packet_delay, packet_loss, partition
-from blackstart.model.errors import CapabilityMissing, ConfigError, InjectionError, PlatformError
+from blackstart.model.errors import BiteError, CapabilityMissing, ConfigError, InjectionError, PlatformError
 from blackstart.platforms.capabilities import ExecResult
 from tests.faults.fakes import FakeSite, site
 
@@ -110,3 +110,28 @@ def test_a_network_that_cannot_be_mended_is_exchanged_with_its_pod(monkeypatch: 
     assert renewed == [NET["pg-2"]]
     where.platform.kill(NET["pg-2"])
     assert type(fault).undone(undo, where.platform) is None, "a namespace goes with its sidecar"
+
+
+def test_silence_alone_is_no_partition() -> None:
+    where, fault = site(), partition("pg-1", "pg-2")
+    undo, dropped = fault.plan(where), 0
+
+    def answer(name: str, cmd: Sequence[str]) -> ExecResult:
+        rule = {"rule": {"expr": [{"counter": {"packets": dropped}}, {"drop": None}]}}
+        return ExecResult(0, json.dumps({"nftables": [rule]}) if cmd[0] == "nft" else "")
+
+    where.platform.answer = answer
+    with pytest.raises(BiteError, match="nothing was dropped"):
+        fault.bite(where, undo)
+    dropped = 1
+    assert fault.bite(where, undo) == f"{NET['pg-1']} hears nothing of pg-2"
+
+
+def test_a_delay_without_an_answer_is_not_felt() -> None:
+    where, fault = site(), packet_delay("pg-1", "20ms")
+    undo = Undo(fault.kind, "r1", (NET["pg-1"],), {"probes": [{"from": NET["pg-1"], "address": "10.0.0.9"}]})
+    where.platform.answer = lambda name, cmd: ExecResult(0, "")
+    with pytest.raises(BiteError, match=r"no answer within 1\.02 s"):
+        fault.bite(where, undo)
+    with pytest.raises(ConfigError, match="valid are 7 s together"):
+        packet_delay("pg-1", "10s")

@@ -20,7 +20,7 @@ from blackstart.faults import (
 from blackstart.faults.base import Undo
 from blackstart.injection.expiry import arm
 from blackstart.injection.heal import heal
-from blackstart.model.errors import CapabilityMissing, InjectionError
+from blackstart.model.errors import BiteError, CapabilityMissing, InjectionError
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reset
 from blackstart.stack.running import RunningStack
@@ -82,6 +82,15 @@ def test_a_partition_has_a_direction_and_leaves_other_peers_alone(
     for n, status in exchange(small):
         assert n > 0
         assert status == 200
+
+
+def test_who_is_not_kept_out_is_heard_however_often_it_is_asked(small: RunningStack) -> None:
+    """The kernel would refuse a sender's datagrams once a second only: silence from the seventh on."""
+    fault = partition("web-1", "web-2")
+    undo = fault.plan(small)
+    for _ in range(12):
+        with pytest.raises(BiteError, match="still answered by web-2"):
+            fault.bite(small, undo)
 
 
 def test_a_partition_from_all_leaves_the_harness_its_way_in(small: RunningStack) -> None:
