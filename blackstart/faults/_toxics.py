@@ -16,6 +16,9 @@ from blackstart.toxiproxy.client import EdgeProxy
 #: The streams of each direction, as seen from the caller (Toxiproxy's own words).
 DIRECTIONS = {"both": ("upstream", "downstream"), "upstream": ("upstream",), "downstream": ("downstream",)}
 
+#: What a bite says where no probe can tell the effect, whatever the upstream speaks.
+READ_BACK = "read back only"
+
 #: Probes of an edge at once, at most; and how often all of them may miss a share of its connections.
 _PROBES, _MISS = 64, 1e-6
 
@@ -71,16 +74,22 @@ class ToxicFault(EdgeFault):
                 )
 
     def bite(self, site: Site, undo: Undo) -> str:
-        """The toxics, read back."""
+        """The toxics read back, and what a probe through the first edge felt of them, where it can."""
         seen = proxies(site, undo)
         for edge, proxy in seen:
             toxics = proxy.toxics()
             for stream, name in undo.data["toxics"].items():
-                if name not in toxics or toxics[name].attributes != self.attributes():
+                wanted = self.attributes(), self.share
+                if name not in toxics or (toxics[name].attributes, toxics[name].toxicity) != wanted:
                     raise BiteError(f"{edge['edge']}: no {self.toxic} {stream}")
         edges = ", ".join(edge["edge"] for edge, _ in seen)
         of = f" for {self.share:.0%} of connections" if self.share < 1 else ""
-        return f"{self.toxic} {shown(self.attributes())}{of} on {edges}"
+        felt = self.felt(site, undo.data["edges"][0])
+        return f"{self.toxic} {shown(self.attributes())}{of} on {edges}; {felt}"
+
+    def felt(self, site: Site, edge: Mapping[str, Any]) -> str:
+        """The effect on `edge` in words; BiteError if one could be felt and is not there."""
+        return READ_BACK
 
     def probe(
         self, site: Site, edge: Mapping[str, Any], script: str, *args: str, limit_s: float

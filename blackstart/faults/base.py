@@ -137,6 +137,8 @@ class Fault(ABC):
     #: Whether it is a setting that outlives a restart of its targets. The undo puts back what was found: of
     #: two of a kind on one target the newer is undone first.
     persistent: ClassVar[bool] = False
+    #: Whether the effect stays until the undo. Where it should and is gone before, the trial proves nothing.
+    lasts: ClassVar[bool] = True
 
     max_duration: Duration = field(default="120s", kw_only=True)
     allow_total_loss: bool = field(default=False, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._toxics import ToxicFault
-from blackstart.faults.base import Options, Site, Undo
+from blackstart.faults._toxics import READ_BACK, ToxicFault
+from blackstart.faults.base import Options, Site
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
@@ -46,12 +46,8 @@ class EdgeLatency(ToxicFault):
         """See ToxicFault.attributes."""
         return {"latency": round(seconds(self.latency) * 1000), "jitter": round(seconds(self.jitter) * 1000)}
 
-    def bite(self, site: Site, undo: Undo) -> str:
-        """The toxics read back, and a probe through the first edge felt them, where it can."""
-        return f"{super().bite(site, undo)}; {self._felt(site, undo.data['edges'][0])}"
-
-    def _felt(self, site: Site, edge: Mapping[str, Any]) -> str:
-        """The delay in words; BiteError if one could be measured and is too short. Raises PlatformError."""
+    def felt(self, site: Site, edge: Mapping[str, Any]) -> str:
+        """After how long the first answer came: see ToxicFault.felt."""
         expected_s = seconds(self.latency) - seconds(self.jitter)
         # Generous for both directions; an upstream that waits for more is not worth more than 10 s.
         limit_s = min(10.0, 2 * (seconds(self.latency) + seconds(self.jitter)) + 1)
@@ -59,10 +55,10 @@ class EdgeLatency(ToxicFault):
         try:
             elapsed_ms, code = max(tuple(map(int, line.split())) for line in told if line)
         except ValueError:
-            return "delay not measurable here"
+            return READ_BACK
         # A hang-up is passed on at once, only what is said is delayed: it shows the way there alone.
         if code != 0 and self.direction == "downstream":
-            return "delay not measurable here (hung up without an answer)"
+            return f"{READ_BACK}: hung up without an answer"
         if elapsed_ms < 900 * expected_s:
             raise BiteError(f"{edge['edge']}: answered after {elapsed_ms} ms, not {human(expected_s)} late")
         return f"first answer after {elapsed_ms} ms"

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._toxics import ToxicFault
+from blackstart.faults._toxics import READ_BACK, ToxicFault
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import BiteError, InjectionError
 from blackstart.model.modes import Mode
 
-# Aborts the proxy's end of every connection to the places given; the callers get the reset. Prints how many.
+# Aborts the proxy's end of every connection to the places given; the callers get the reset. Those that a
+# pool makes meanwhile are let be: they meet the toxic.
 _ABORT = r"""
-n=0
-while [ $# -gt 0 ]; do
-  n=$((n + $(ss -Htn state established src "$1" | wc -l))); ss -HKtn state established src "$1" >/dev/null
-  left=$(ss -Htn state established src "$1"); [ -z "$left" ] || { echo "$left"; exit 1; }; shift
-done; echo $n
+connections() { ss -Htn state established src "$1" | while read -r _ _ own peer _; do echo "$own $peer"; done; }
+for place; do
+  before=$(connections "$place"); ss -HKtn state established src "$place" >/dev/null
+  left=$(connections "$place" | grep -Fx "$before"); [ -z "$left" ] || { echo "$left"; exit 1; }
+done
 """
 # Speaks, and says how the connection ended.
 _PROBE = r"""
@@ -65,18 +66,15 @@ class EdgeReset(ToxicFault):
             if ended.code != 0:
                 raise InjectionError(f"{sidecar}: connections are still open: {ended.output.strip()[-300:]}")
 
-    def bite(self, site: Site, undo: Undo) -> str:
-        """The toxics read back, and a probe through the first edge was reset, where it can be."""
-        return f"{super().bite(site, undo)}; {self._felt(site, undo.data['edges'][0])}"
-
-    def _felt(self, site: Site, edge: Mapping[str, Any]) -> str:
+    def felt(self, site: Site, edge: Mapping[str, Any]) -> str:
+        """Whether the probe was reset: see ToxicFault.felt."""
         limit_s = seconds(self.after) + 1
         told = self.probe(site, edge, _PROBE, f"{limit_s:.1f}", limit_s=limit_s)
         if any("reset by peer" in line for line in told):
             return "a probe was reset"
         if any(line == "answered" for line in told) and seconds(self.after) == 0:
             raise BiteError(f"{edge['edge']}: answered, not reset")
-        return "reset not measurable here"
+        return READ_BACK
 
 
 @constructor

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._registry import constructor, register
-from blackstart.faults._toxics import ToxicFault
-from blackstart.faults.base import Options, Site, Undo
+from blackstart.faults._toxics import READ_BACK, ToxicFault
+from blackstart.faults.base import Options, Site
 from blackstart.model.durations import Duration, human, seconds
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
@@ -42,18 +42,15 @@ class EdgeSlowClose(ToxicFault):
         """See ToxicFault.attributes."""
         return {"delay": round(seconds(self.delay) * 1000)}
 
-    def bite(self, site: Site, undo: Undo) -> str:
-        """The toxics read back; and a probe through the first edge was hung up on late, where that shows."""
-        return f"{super().bite(site, undo)}; {self._felt(site, undo.data['edges'][0])}"
-
-    def _felt(self, site: Site, edge: Mapping[str, Any]) -> str:
+    def felt(self, site: Site, edge: Mapping[str, Any]) -> str:
+        """After how long the probe was hung up on: see ToxicFault.felt."""
         if self.direction == "upstream" or seconds(self.delay) > 3:
-            return "delay not measured here"
+            return READ_BACK
         limit_s = seconds(self.delay) + 1
         told = self.probe(site, edge, _PROBE, f"{limit_s:.1f}", limit_s=limit_s)
         elapsed_ms = [int(line) for line in told if line.isdigit()]
         if not elapsed_ms:
-            return "delay not measurable here"
+            return READ_BACK
         if max(elapsed_ms) < 900 * seconds(self.delay):
             raise BiteError(
                 f"{edge['edge']}: hung up after {max(elapsed_ms)} ms, not {human(seconds(self.delay))} late"

@@ -32,6 +32,11 @@ class Kill(Fault):
     target: str
     process: str | None = None
 
+    @property
+    def lasts(self) -> bool:  # type: ignore[override]  # here it depends on the parameters
+        """A process has a supervisor to bring it back, a container has not."""
+        return self.process is None
+
     def plan(self, site: Site) -> Undo:
         """Looks up who it is and which pids die; InjectionError if there is nothing to kill."""
         names = tuple(site.container(i.name) for i in site.resolve(self.target))

@@ -40,6 +40,7 @@ class MemoryHog(HeldFault):
 
     kind: ClassVar[str] = "memory_hog"
     mode: ClassVar[Mode] = Mode.STARVED
+    lasts: ClassVar[bool] = False
     takes_out: ClassVar[bool] = True
     holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal", "kill", "limit")

@@ -45,7 +45,7 @@ class PacketCorruption(ShapingFault):
         told = site.platform.exec(probe["from"], argv).output.strip()
         if "corrupt" not in told:
             raise BiteError(f"{probe['from']}: corrupts nothing: {told}")
-        return f"{probe['from']}: {told}"
+        return f"{probe['from']}: {told}; read back only"
 
 
 @constructor

@@ -51,6 +51,7 @@ class PageCorrupted(Disaster):
 
     kind: ClassVar[str] = "page_corrupted"
     mode: ClassVar[Mode] = Mode.DATA
+    lasts: ClassVar[bool] = False
 
     table: str
     page: int = 0

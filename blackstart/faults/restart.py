@@ -18,6 +18,7 @@ class Restart(EndedFault):
     """SIGTERM to the service's container, SIGKILL after `timeout` (whole seconds), and a start right then."""
 
     kind: ClassVar[str] = "restart"
+    lasts: ClassVar[bool] = False
 
     def inject(self, site: Site, undo: Undo) -> None:
         """Returns once all have been started anew."""

@@ -32,6 +32,7 @@ class RollingRestart(Fault):
     kind: ClassVar[str] = "rolling_restart"
     mode: ClassVar[Mode] = Mode.GONE
     capabilities: ClassVar[tuple[str, ...]] = ("stop", "kill", "exec")
+    lasts: ClassVar[bool] = False
 
     target: str
     patience: Duration = "10s"

@@ -23,6 +23,7 @@ class RowsDeleted(Disaster):
 
     kind: ClassVar[str] = "rows_deleted"
     mode: ClassVar[Mode] = Mode.DATA
+    lasts: ClassVar[bool] = False
 
     table: str
     where: str = "true"

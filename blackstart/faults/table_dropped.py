@@ -23,6 +23,7 @@ class TableDropped(Disaster):
 
     kind: ClassVar[str] = "table_dropped"
     mode: ClassVar[Mode] = Mode.DATA
+    lasts: ClassVar[bool] = False
 
     table: str
     cascade: bool = False

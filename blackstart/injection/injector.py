@@ -76,7 +76,8 @@ class Injector:
     """Injects faults into one running stack; a context manager that undoes what is left.
 
     `events(source, event, **fields)` gets `begin` just before a fault acts and `end` once it is seen to be
-    undone, both with the fault as a dict; `injection`/`bite` in between with what showed it. `radius` bounds
+    undone, both with the fault as a dict; `injection`/`bite` in between with what showed it, `injection`/`lost` if
+    the effect had gone before its undo. `radius` bounds
     what may be touched together, and with it goes the quorum guard; without one neither is looked at.
     `reached` is called at each step of an injection, as it is about to go on.
     """
@@ -225,6 +226,7 @@ class Injector:
         self._reached(Step.UNDOING)
         try:
             try:
+                self._look_again(injection, fields)
                 undo_fully(injection.plan, self.running.platform, limit_s)
             except KeyboardInterrupt:
                 # The first Ctrl-C asks for an end, and that includes this; the second one means now, and
@@ -237,6 +239,19 @@ class Injector:
             self._note("not-undone", **fields, error=str(error))
             raise
         self._ended(injection, entry, source, fields)
+
+    def _look_again(self, injection: Injection, fields: dict[str, Any]) -> None:
+        """Note an effect that is gone before its undo: somebody else took it back, nobody knows when.
+
+        Not where the trial is void anyhow and the undo should not wait.
+        """
+        fault, plan = injection.fault, injection.plan
+        void = not injection.bite or injection.expired or injection.given_up or self._halted
+        if void or not fault.lasts:
+            return
+        with contextlib.suppress(HarnessError, OSError):  # what cannot be told is met again by the undo
+            if fault.undone(plan, self.running.platform) is None:
+                self._note("lost", **fields)
 
     def _ended(self, injection: Injection, entry: str, source: str, fields: dict[str, Any]) -> None:
         self._reached(Step.UNDONE)

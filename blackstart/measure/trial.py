@@ -40,6 +40,10 @@ def trial_findings(found: Measured) -> list[Finding]:
     if any(_is(line, "injection", "expired") for line in found.events.lines):
         text = "the engine undid it at its maximum duration: what recovered then is not the service"
         told.append(Finding("fault in force", None, text, Verdict.UNKNOWN))
+    if lost := [line for line in found.events.lines if _is(line, "injection", "lost")]:
+        kinds = ", ".join(str(line["fault"].get("kind")) for line in lost)
+        text = f"the effect of {kinds} was gone before its undo: what clients saw may be without it"
+        told.append(Finding("fault in force", None, text, Verdict.UNKNOWN))
     if found.events.objectives:  # without objectives these two are judged anyway
         told += [load_finding(found), baseline_finding(found)]
     return told

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from blackstart.faults import Fault, edge_down, edge_latency
+from blackstart.faults import Fault, edge_down, edge_latency, edge_timeout
 from blackstart.faults.edge_down import _PROBE
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
 from blackstart.platforms.capabilities import ExecResult
@@ -153,9 +153,36 @@ def test_a_probe_that_says_nothing_is_no_proof_either_way_but_a_platform_that_fa
     undo = fault.plan(where)
     fault.inject(where, undo)
     where.platform.answer = lambda *_: ExecResult(2, "")
-    assert "delay not measurable here" in fault.bite(where, undo)
+    assert fault.bite(where, undo).endswith("; read back only")
     where.platform.answer = fail
     with pytest.raises(PlatformError, match="frozen"):
+        fault.bite(where, undo)
+
+
+@pytest.mark.parametrize(
+    ("output", "bite"),
+    [("answered\nsilent", "no answer in 1 s"), ("answered", None), ("", "read back only")],
+)
+def test_a_black_hole_that_lets_an_answer_through_is_none(
+    where: FakeSite, monkeypatch: pytest.MonkeyPatch, output: str, bite: str | None
+) -> None:
+    fault = edge_timeout("app-1", "pg-2", 5432)
+    undo = fault.plan(where)
+    fault.inject(where, undo)
+    monkeypatch.setattr(where.platform, "exec", lambda *_, **__: ExecResult(0, output))
+    if bite is not None:
+        assert fault.bite(where, undo).endswith(bite)
+    else:
+        with pytest.raises(BiteError, match="answered, not swallowed"):
+            fault.bite(where, undo)
+
+
+def test_a_toxic_for_another_share_is_no_bite(where: FakeSite, server: ToxiproxyInMemory) -> None:
+    fault = edge_timeout("app-1", "pg-2", 5432, share=0.5)
+    undo = fault.plan(where)
+    fault.inject(where, undo)
+    server.proxies["pg-2:5432"]["toxics"][0]["toxicity"] = 0.1
+    with pytest.raises(BiteError, match="no timeout"):
         fault.bite(where, undo)
 
 

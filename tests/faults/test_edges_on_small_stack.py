@@ -97,6 +97,7 @@ with ThreadPoolExecutor(40) as pool: print(json.dumps(list(pool.map(one, range(1
 def test_what_is_said_into_a_black_hole_is_not_answered(small: RunningStack, direction: str) -> None:
     with injected(edge_timeout("web-1", "store-1", direction=direction), small) as bite:
         assert bite.startswith("timeout")
+        assert bite.endswith("a probe got no answer in 1 s")
         assert ready_s(small) is None
         assert ready_s(small, "web-2") is not None, "the other edge is whole"
     well(small)
@@ -177,6 +178,29 @@ def test_connections_are_reset_idle_ones_too(small: RunningStack) -> None:
             assert ready_s(small, "web-2") is not None
         assert client(small, FETCH)[:2] == [WHOLE, "closed"]
         assert json.loads(next(other)) == [[0, "TimeoutError"]] * 5, "another instance's are whole"
+    well(small)
+
+
+#: Twenty connections on which nothing is ever said, each made again at once when it breaks, for 5 s.
+POOL = r"""
+from concurrent.futures import ThreadPoolExecutor
+def keep(_, until=time.monotonic() + 5):
+    while time.monotonic() < until:
+        s = store(1)
+        try: s.recv(9)
+        except OSError: pass
+with ThreadPoolExecutor(20) as pool: held = pool.map(keep, range(20)); time.sleep(0.5); print("held", flush=True)
+print("over")
+"""
+
+
+def test_a_pool_that_connects_again_at_once_does_not_keep_a_reset_from_striking(small: RunningStack) -> None:
+    with background(small, "web-1", POOL) as pool:
+        assert next(pool) == b"held\n"
+        for _ in range(3):
+            with injected(edge_reset("web-1", "store-1"), small) as bite:
+                assert bite.endswith("a probe was reset")
+        assert next(pool) == b"over\n"
     well(small)
 
 

@@ -86,6 +86,20 @@ def test_begin_before_the_deed_then_bite_and_end_after_the_undo(injector: Inject
     assert len(log.events) == 3, "undo is idempotent"
 
 
+def test_an_effect_that_is_gone_before_its_undo_is_told(
+    injector: Injector, where: FakeSite, log: Log
+) -> None:
+    with injector.inject(freeze("app-1")):
+        where.platform.unpause("bs-r1-app-1")
+    assert log.events[2:] == [("injection", "lost"), ("fault", "end")]
+    assert log.fields[2]["fault"] == freeze("app-1").to_dict()
+
+
+def test_what_a_supervisor_brings_back_is_not_lost(injector: Injector, log: Log) -> None:
+    injector.inject(kill("pg-1", process="postgres")).undo()
+    assert ("injection", "lost") not in log.events
+
+
 def test_the_source_of_a_variants_fault_is_kept(injector: Injector, log: Log) -> None:
     injector.inject(freeze("app-1"), source="variant").undo()
     assert [e for e in log.events if e[0] != "injection"] == [("variant", "begin"), ("variant", "end")]

@@ -61,6 +61,11 @@ def test_a_fault_that_its_own_time_limit_undid_proves_no_recovery(tmp_path: Path
     assert found(around(5, 6), tmp_path, "drill", *FAULT, expired)["fault in force"] is UNKNOWN
 
 
+def test_a_fault_whose_effect_was_gone_before_its_undo_proves_nothing(tmp_path: Path) -> None:
+    lost = {"time": 5_500_000_000, "source": "injection", "event": "lost", "fault": {"kind": "cpu_hog"}}
+    assert found(around(5, 6), tmp_path, "drill", FAULT[0], lost, FAULT[1])["fault in force"] is UNKNOWN
+
+
 def test_an_alert_that_nobody_watches_for_is_unknown(tmp_path: Path) -> None:
     around(5, 6).save(tmp_path, [told("trial", 0, role="drill", expects_alert="PrimaryDown"), *FAULT])
     assert {f.objective: f.verdict for f in evaluate(tmp_path).findings}["alert"] is UNKNOWN
