@@ -18,7 +18,7 @@ from typing import Any
 from blackstart.drill.trial import Drill
 from blackstart.drill.until import Until
 from blackstart.faults import Fault
-from blackstart.injection.radius import Touched, refuse_beyond
+from blackstart.injection.radius import Touched, refuse_beyond, refuse_total_loss
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError, HarnessError
 from blackstart.model.experiment import Control, Experiment, Role
@@ -133,7 +133,9 @@ class RehearsedDrill:
         """See Drill.inject."""
         fault.validate(self._declared)
         reached = self._touched(fault)
-        refuse_beyond(self.experiment.blast_radius, reached, list(self._in_force.values()))
+        in_force = list(self._in_force.values())
+        refuse_beyond(self.experiment.blast_radius, reached, in_force)
+        refuse_total_loss(fault, reached, in_force, self._declared, set(self._declared.by_name))
         self._in_force[len(self._rehearsal.faults) + 1] = reached
         self._write(Step("inject", len(self._rehearsal.faults) + 1, fault))
         return RehearsedInjection(self._rehearsal, fault, self._in_force)
@@ -185,15 +187,13 @@ class RehearsedDrill:
         """Whom it touches for certain.
 
         Of a role, the holder is known on a running stack only; and a fault that neither takes out its targets
-        nor is on their edges, as a switchover, chooses among them. One that selects none, as a lost zone, is
-        left to the moment of injection.
+        nor is on their edges, as a switchover, chooses among them.
         """
-        if not fault.ends:
-            return Touched((), fault.takes_out)
-        selector = Selector.parse(str(getattr(fault, fault.ends[0])))
-        all_of_them = fault.takes_out or len(fault.ends) > 1
-        sure = selector.candidates(self._declared) if all_of_them and not selector.role else ()
-        return Touched(tuple((instance, "") for instance in sure), fault.takes_out)
+        takes_out = fault.takes_out_of(self._declared)
+        of_a_role = any(Selector.parse(str(getattr(fault, end))).role for end in fault.ends[:1])
+        chosen = fault.meant(self._declared)[0]
+        sure = chosen if (takes_out or len(fault.ends) > 1) and not of_a_role else ()
+        return Touched(tuple((instance, "") for instance in sure), takes_out)
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(Drill, name) or name in Drill.__dataclass_fields__:

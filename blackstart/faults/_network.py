@@ -165,6 +165,11 @@ class PeerFault(NetworkFault):
         if not any(peers - {t} for t in targets):
             self._refuse(stack)
 
+    def severs(self, stack: Stack) -> bool:
+        """Whether some target has no instance left that is not among its peers."""
+        peers = {p for s in self._selectors() for p in _candidates(s, stack)} or {*stack.by_name}
+        return any({*stack.by_name} - {target} <= peers for target in _candidates(self.target, stack))
+
     def sides(self, site: Site) -> dict[str, dict[str, list[str]]]:
         """By target its peers, each with its addresses. A peer that is down has none and is left out."""
         found: dict[str, dict[str, list[str]]] = {}

@@ -166,6 +166,14 @@ class Fault(ABC):
                     known = ", ".join(i.name for i in stack.instances if self.part in i.plays) or "none"
                     raise ConfigError(f"{instance.name} plays no {self.part!r}; who does: {known}")
 
+    def meant(self, stack: Stack) -> tuple[tuple[Instance, ...], ...]:
+        """The instances that it strikes by the declaration, by end; of a role, whoever may hold it."""
+        return tuple(tuple(Selector.parse(getattr(self, end)).candidates(stack)) for end in self.ends)
+
+    def takes_out_of(self, stack: Stack) -> bool:
+        """`takes_out`, where that depends on the parameters."""
+        return self.takes_out
+
     @abstractmethod
     def plan(self, site: Site) -> Undo:
         """Resolve the targets and say how to undo; touches nothing. Raises InjectionError if it cannot be."""

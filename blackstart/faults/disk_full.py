@@ -33,6 +33,7 @@ class DiskFull(Fault):
 
     kind: ClassVar[str] = "disk_full"
     mode: ClassVar[Mode] = Mode.STARVED
+    takes_out: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "kill")
     expires_in_place: ClassVar[bool] = True
     grace: ClassVar[float] = 20.0

@@ -21,6 +21,7 @@ from blackstart.faults.base import Options, Site, Undo
 from blackstart.faults.partition import PRIORITY
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
 from blackstart.model.modes import Mode
+from blackstart.model.stack import Stack
 
 #: How often the datagrams of the bite may all arrive by chance.
 _MISS = 1e-6
@@ -53,6 +54,10 @@ class PacketLoss(PeerFault):
             raise ConfigError(f"a loss of {self.percent!r} percent; valid is 0.1 to 100")
         if self.direction not in DIRECTIONS:
             raise ConfigError(f"unknown direction {self.direction!r}; known: {', '.join(DIRECTIONS)}")
+
+    def takes_out_of(self, stack: Stack) -> bool:
+        """Where nothing arrives, as in a partition."""
+        return self.percent == 100 and self.severs(stack)
 
     def places(self, site: Site) -> dict[str, Place]:
         """See NetworkFault.places."""

@@ -19,6 +19,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, PlatformError
 from blackstart.model.modes import Mode
+from blackstart.model.stack import Stack
 
 #: In front of what Docker does with packets to its own DNS.
 PRIORITY = -150
@@ -57,10 +58,9 @@ class Partition(PeerFault):
         if self.direction not in DIRECTIONS:
             raise ConfigError(f"unknown direction {self.direction!r}; known: {', '.join(DIRECTIONS)}")
 
-    @property
-    def takes_out(self) -> bool:  # type: ignore[override]  # here it depends on the parameters
+    def takes_out_of(self, stack: Stack) -> bool:
         """Whoever is kept from all others serves none of them."""
-        return self.peers == ALL
+        return self.severs(stack)
 
     def places(self, site: Site) -> dict[str, Place]:
         """See NetworkFault.places."""

@@ -14,7 +14,7 @@ from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
-from blackstart.model.stack import Stack
+from blackstart.model.stack import Instance, Stack
 
 _SILENT_S = 0.5
 
@@ -49,9 +49,13 @@ class ZoneLost(Fault):
         if len(zones) == 1:
             raise ConfigError(f"stack {stack.name!r} has no other zone than {self.target!r}")
 
+    def meant(self, stack: Stack) -> tuple[tuple[Instance, ...], ...]:
+        """See Fault.meant: all instances of the zone."""
+        return (tuple(i for i in stack.instances if i.zone == self.target),)
+
     def plan(self, site: Site) -> Undo:
         """InjectionError if a part is down or frozen already: its undo would not be ours."""
-        lost = [i.name for i in site.stack.instances if i.zone == self.target]
+        lost = [i.name for group in self.meant(site.stack) for i in group]
         # The services first: a service that still runs must not see its sidecar hang.
         names = (*map(site.container, lost), *map(site.sidecar, lost))
         refuse_down(site.platform, names, f"zone {self.target} cannot be lost")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from blackstart.faults import Fault, Site, Undo
 from blackstart.injection.expiry import LATE_S, arm, disarm
 from blackstart.injection.journal import Journal, Step
-from blackstart.injection.radius import Touched, refuse_beyond, refuse_total_loss, touched
+from blackstart.injection.radius import Touched, refuse_beyond, refuse_total_loss, running, touched
 from blackstart.injection.state import RunRecord
 from blackstart.injection.undoing import goes_first, undo_fully
 from blackstart.injection.watchdog import watched
@@ -292,7 +292,7 @@ class Injector:
         now = touched(fault, plan, self.running, ours)
         in_force = [each.touched for each in self.in_force if each.touched is not None]
         refuse_beyond(self.radius, now, in_force)
-        refuse_total_loss(fault, now, in_force, self.running, ours)
+        refuse_total_loss(fault, now, in_force, self.running.stack, running(ours))
         return now
 
     def _refuse_unwatched(self) -> None:

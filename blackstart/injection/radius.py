@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from blackstart.faults import Fault, Site, Undo
 from blackstart.model.blast import BlastRadius
 from blackstart.model.errors import HarnessError, InjectionError
-from blackstart.model.stack import Instance
+from blackstart.model.stack import Instance, Stack
 from blackstart.platforms.capabilities import Container
 
 
@@ -31,7 +31,7 @@ def touched(fault: Fault, plan: Undo, site: Site, containers: Iterable[Container
             roles |= site.role_map(service)
         except HarnessError:
             continue  # a component that is ill already tells no roles: then its service is bounded as a whole
-    return Touched(tuple((i, roles.get(i.name, "")) for i in found), fault.takes_out)
+    return Touched(tuple((i, roles.get(i.name, "")) for i in found), fault.takes_out_of(site.stack))
 
 
 def refuse_beyond(radius: BlastRadius, now: Touched, in_force: Sequence[Touched]) -> None:
@@ -51,22 +51,27 @@ def refuse_beyond(radius: BlastRadius, now: Touched, in_force: Sequence[Touched]
             raise _beyond("instances", f"{group}: {', '.join(sorted(names))}", radius.instances)
 
 
+def running(containers: Iterable[Container]) -> set[str]:
+    """The instances of which every container runs."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for container in containers:
+        parts[container.instance].add(container.status)
+    return {name for name, states in parts.items() if states == {"running"}}
+
+
 def refuse_total_loss(
-    fault: Fault, now: Touched, in_force: Sequence[Touched], site: Site, containers: Iterable[Container]
+    fault: Fault, now: Touched, in_force: Sequence[Touched], stack: Stack, running: set[str]
 ) -> None:
     """InjectionError if the fault takes the last healthy member of a service, or its quorum."""
     if not now.takes_out or fault.allow_total_loss:
         return
-    parts: dict[str, list[str]] = defaultdict(list)
-    for container in containers:
-        parts[container.instance].append(container.status)
     out = {i.name for each in in_force if each.takes_out for i, _ in each.instances}
-    healthy = {name for name, states in parts.items() if set(states) == {"running"}} - out
     going = {i.name for i, _ in now.instances}
     for service in {i.service for i, _ in now.instances}:
-        members = {i.name for i in site.stack.of(service)} & healthy
-        needed = site.stack.quorum.get(service, 1)
-        if len(members - going) < needed <= len(members):
+        members = ({i.name for i in stack.of(service)} & running) - out
+        needed = stack.quorum.get(service, 1)
+        # A quorum that is lost already cannot be lost again, the last member can.
+        if len(members - going) < needed <= len(members) or (members and members <= going):
             left = ", ".join(sorted(members - going)) or "none"
             raise InjectionError(
                 f"nothing injected: {fault.kind} of {', '.join(sorted(going))} would leave {left} of "

@@ -58,7 +58,7 @@ def test_what_a_body_asks_for_is_written_down_in_order() -> None:
 
 def test_a_schedule_is_written_down_step_by_step() -> None:
     def body(drill: Drill) -> None:
-        drill.play(Schedule((inject(kill("app-1"), "a"), wait("2s"), undo("a"), wait("500ms"))))
+        drill.play(Schedule((inject(kill("pg-1"), "a"), wait("2s"), undo("a"), wait("500ms"))))
 
     found = rehearsed(body)
     assert (found.needs, found.error) == ("", "")
@@ -88,7 +88,7 @@ def test_a_schedule_beyond_the_blast_radius_is_an_error() -> None:
     [
         (lambda drill: drill.stack.role_map("postgres"), "drill.stack"),
         (lambda drill: drill.seed, "drill.seed"),
-        (lambda drill: print(drill.inject(kill("app-1")).bite), "the injection's bite"),
+        (lambda drill: print(drill.inject(kill("pg-1")).bite), "the injection's bite"),
     ],
 )
 def test_a_body_that_needs_the_running_stack_ends_there_even_past_its_own_except(
@@ -137,6 +137,7 @@ def test_nothing_outside_of_the_process_is_reached(reach: Callable[[], Any]) -> 
             lambda drill: drill.inject(freeze("postgres")),
             r"InjectionError: .*blast radius \(zones=1\): zones a, b",
         ),
+        (lambda drill: drill.inject(kill("app")), "InjectionError: .*would leave none of app healthy"),
         (lambda drill: drill.observe(until=promoted("postgres")), "ConfigError: .*inject first"),
         (lambda drill: drill.count("gremlins", 1), "ConfigError: nothing is called 'gremlins'"),
         (lambda drill: drill.hold("soon"), "ConfigError: not a duration"),
@@ -152,7 +153,7 @@ def test_what_is_wrong_with_a_body_is_found(body: Callable[[Any], None], error: 
 
 def test_a_service_without_roles_has_nobody_to_be_promoted() -> None:
     def body(drill: Drill) -> None:
-        drill.inject(freeze("app-1"))
+        drill.inject(freeze("app-1", allow_total_loss=True))
         drill.observe(until=promoted("app"))
 
     assert "no such service with roles; known: postgres" in rehearsed(body).error
@@ -185,3 +186,4 @@ def test_the_blast_radius_bounds_what_is_in_force_together_and_known_for_certain
 def test_a_fault_that_selects_no_instances_is_rehearsed_too() -> None:
     found = rehearsed(lambda drill: drill.inject(zone_lost("b")))
     assert (found.error, found.faults) == ("", [zone_lost("b")])
+    assert "would leave none of app healthy" in rehearsed(lambda drill: drill.inject(zone_lost("a"))).error

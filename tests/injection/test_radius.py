@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blackstart.faults import Fault, edge_down, freeze, kill
+from blackstart.faults import Fault, disk_full, edge_down, freeze, kill, packet_loss, partition
 from blackstart.injection.injector import Injector
 from blackstart.injection.journal import Journal
 from blackstart.model.blast import BlastRadius
@@ -101,12 +101,31 @@ def test_the_last_healthy_member_is_kept(where: FakeSite) -> None:
 def test_a_quorum_is_kept_where_one_is_declared(where: FakeSite) -> None:
     where.stack = replace(where.stack, quorum={"app": 2})
     refused(where, WIDE, freeze("app-2"), "would leave app-3 of app healthy, and it needs 2", freeze("app-1"))
-    # What is lost already cannot be lost again.
+    # A quorum that is lost already cannot be lost again; the last member can.
+    where.stack = replace(where.stack, quorum={"app": 3})
     each = injector(where, WIDE)
-    each.inject(freeze("app-1"))
-    each.inject(freeze("app-2", allow_total_loss=True))
+    each.inject(freeze("app-1", allow_total_loss=True))
+    each.inject(freeze("app-2"))
+    with pytest.raises(InjectionError, match="would leave none of app healthy, and it needs 3"):
+        each.inject(freeze("app-3"))
     each.inject(freeze("app-3", allow_total_loss=True)).undo()
     each.undo_all()
+
+
+@pytest.mark.parametrize(
+    ("fault", "out"),
+    [
+        (partition("app-1"), True),
+        (partition("app-1", ["postgres", "app-2", "app-3"], direction="inbound"), True),
+        (partition("app-1", ["postgres", "app-2"]), False),
+        (packet_loss("app-1", percent=100), True),
+        (packet_loss("app-1", "postgres", percent=100), False),
+        (packet_loss("app-1", percent=99), False),
+        (disk_full("app-1"), True),
+    ],
+)
+def test_who_is_cut_off_from_all_others_counts_as_taken_out(where: FakeSite, fault: Fault, out: bool) -> None:
+    assert fault.takes_out_of(where.stack) is out
 
 
 def test_an_edge_takes_nobody_out_and_a_weakening_is_not_bounded(where: FakeSite) -> None:
