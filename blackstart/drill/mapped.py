@@ -74,7 +74,10 @@ def _faults(run: Rehearsal, past: PastRun | None) -> Iterator[tuple[Fault, bool]
 
 def _struck(stack: Stack, fault: Fault) -> tuple[tuple[str, ...], ...]:
     try:
-        return struck(stack, tuple(str(getattr(fault, name)) for name in fault.ends))
+        if fault.ends:
+            return struck(stack, tuple(str(getattr(fault, name)) for name in fault.ends))
+        meant = [i.name for group in fault.meant(stack) for i in group]
+        return tuple(dict.fromkeys(place for name in meant for place in struck(stack, (name,))))
     except ConfigError:
         return ()
 
@@ -125,7 +128,7 @@ def _aimed(example: Fault, place: Place, stack: Stack) -> Fault | None:
         ends: dict[str, Any] = dict(zip(example.ends, (name, *upstream), strict=True))
         try:
             aimed = _made(example, ends)
-            if aimed.takes_out and place.instances == 1:
+            if aimed.takes_out_of(stack) and place.instances == 1:
                 aimed = replace(aimed, allow_total_loss=True)
             aimed.validate(stack)
             return aimed

@@ -95,6 +95,8 @@ def _step(step: Step, run: Rehearsal, plan: Planned) -> Iterator[str]:
 
 def where(fault: Fault, stack: Stack) -> str:
     """The instances that its selectors mean by the declaration."""
+    if not fault.ends:
+        return listed([i.name for group in fault.meant(stack) for i in group])
     return " to ".join(_meant(str(getattr(fault, name)), stack) for name in fault.ends)
 
 

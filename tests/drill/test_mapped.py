@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from blackstart.coverage.grid import Cell, Coverage, State
 from blackstart.drill.mapped import mapped
 from blackstart.drill.planned import Planned
 from blackstart.drill.rehearsal import Rehearsal, Step
-from blackstart.faults import REGISTRY, Fault, edge_latency, freeze, kill, llm_error
+from blackstart.faults import REGISTRY, Fault, edge_latency, freeze, kill, llm_error, zone_lost
 from blackstart.model.errors import ConfigError
 from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.modes import Mode
 from blackstart.model.objectives import Objectives
+from blackstart.model.stack import Instance
 from blackstart.model.verdict import Verdict
 from blackstart.report.past import PastRun
 from tests.coverage.declared import STACK
@@ -110,6 +112,17 @@ def test_an_instance_that_may_have_any_role_is_in_no_cell_and_that_is_said() -> 
     found = the_map(drill("d", kill("cache-1")))
     assert drilled(found) == set()
     assert "role only a running" in found.notes[0]
+
+
+def test_a_lost_zone_covers_the_services_that_have_a_part_in_it() -> None:
+    there = replace(STACK, instances=tuple(_zoned(i) for i in STACK.instances))
+    found = mapped(Planned(stack=there, rehearsals=[drill("d", zone_lost("b"))]), NOW)
+    assert drilled(found) == {("app", "frozen"), ("aside", "frozen")}
+
+
+def _zoned(instance: Instance) -> Instance:
+    """Zone b has an app, a cache whose role is not known, and what stands aside."""
+    return replace(instance, zone="b") if instance.name in ("app-2", "cache-2", "aside-1") else instance
 
 
 def test_holes_are_where_a_registered_fault_could_strike() -> None:

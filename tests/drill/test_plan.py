@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import pytest
 
 # Imported here, so that the suites below, which run in this process, need not do it each time.
-from blackstart.drill import plan as _plan  # noqa: F401
+from blackstart.drill import plan as _plan
+from blackstart.faults import zone_lost
+from blackstart.model.stack import Instance
+from tests.faults.fakes import IMAGE, stack
 
 pytest_plugins = ["pytester"]
 
@@ -125,6 +129,11 @@ def test_it_says_what_is_injected_where_and_for_how_long(project: pytest.Pyteste
             "in total about 3 min * s, an estimate: 6 runs*",
         ]
     )
+
+
+def test_a_fault_without_a_selector_says_where_too() -> None:
+    declared = replace(stack(), instances=(*stack().instances, Instance("x-1", "x", IMAGE, {}, "b")))
+    assert _plan.where(zone_lost("b"), declared) == "pg-2 and x-1"
 
 
 def test_only_what_is_selected_is_planned(project: pytest.Pytester) -> None:

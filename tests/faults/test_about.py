@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from blackstart.faults import CONSTRUCTORS, REGISTRY, about, fault_from_dict
+from blackstart.faults._toxics import ToxicFault
 from blackstart.faults.freeze import Freeze
 from blackstart.model.errors import ConfigError
 from blackstart.model.modes import Mode
@@ -36,6 +37,12 @@ def test_types_and_defaults_are_those_of_the_class() -> None:
     assert about("edge_latency").example == 'edge_latency("app", "llm-1", latency="2s")'
     assert about("edge_latency").expires_in_place
     assert about("edge_latency").undo == "Take the fault off every edge."
+
+
+@pytest.mark.parametrize("kind", [kind for kind, cls in REGISTRY.items() if issubclass(cls, ToxicFault)])
+def test_a_direction_says_which_way_each_is_and_that_both_meet_a_round_trip_twice(kind: str) -> None:
+    (says,) = (p.says for p in about(kind).parameters if p.name == "direction")
+    assert all(word in says for word in ("`upstream` is what it asks", "`downstream`", "twice"))
 
 
 def test_a_frozen_or_killed_container_does_not_end_in_place() -> None:

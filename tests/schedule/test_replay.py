@@ -58,6 +58,14 @@ def test_what_was_injected_by_hand_is_had_again_as_it_happened() -> None:
     assert len(from_run(mixed).compile()) == 4, "one beside the play: the faults tell what happened"
 
 
+def test_a_fault_that_expired_is_undone_at_its_maximum_duration() -> None:
+    short = kill("app-1", max_duration="3s").to_dict()
+    for begin_s in (1.0, 1.0005, 1.2345):
+        record = {"source": "fault", "fault": short, "begin_s": begin_s, "end_s": begin_s + 3.4}
+        compiled = from_run({"seed": 3, "schedule": [], "faults": [record]}).compile()
+        assert [(s["at_s"], s["action"]) for s in compiled[:2]] == [(0.0, "inject"), (2.999, "undo")]
+
+
 def test_a_placebo_has_nothing_to_do_again() -> None:
     empty = {"seed": 3, "schedule": [{"action": "play", "seed": 1, "duration_s": 1.0}], "faults": []}
     with pytest.raises(ConfigError, match="nothing was injected"):
