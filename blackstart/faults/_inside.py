@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blackstart.faults.base import Platform
-from blackstart.model.errors import PlatformError
+from blackstart.model.errors import InjectionError, PlatformError
+
+#: What a fault leaves free of the memory of the host, in KiB.
+_MARGIN_KIB = 256 << 10
 
 
 def run(platform: Platform, name: str, cmd: Sequence[str], timeout: float = 10.0) -> str:
@@ -20,3 +23,16 @@ def run(platform: Platform, name: str, cmd: Sequence[str], timeout: float = 10.0
 def shell(platform: Platform, name: str, script: str, *words: str, timeout: float = 10.0) -> str:
     """`run` of a shell script that gets `words` as $1, $2, …"""
     return run(platform, name, ["sh", "-c", script, "sh", *words], timeout)
+
+
+def refuse_to_starve_the_host(platform: Platform, name: str, kib: int) -> None:
+    """InjectionError if the host of that container has too little memory free for `kib` more to be used."""
+    told = shell(platform, name, "awk '/^MemAvailable:/ { print $2 }' /proc/meminfo")
+    if not told:
+        raise PlatformError(f"{name}: cannot tell how much memory its host has free")
+    free = int(told)
+    if kib > free - _MARGIN_KIB:
+        raise InjectionError(
+            f"{name}: this would use {kib >> 10} MiB, and the host has {free >> 10} MiB free, "
+            f"of which {_MARGIN_KIB >> 10} MiB are to be left"
+        )

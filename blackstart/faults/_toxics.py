@@ -31,8 +31,8 @@ while [ $((n--)) -gt 0 ]; do bash -c "$probe" probe "$@" 2>&1 | tail -n 1 & done
 
 @dataclass(frozen=True)
 class ToxicFault(EdgeFault):
-    """A toxic of type `toxic` on every edge, in `direction` as the caller sees it: `upstream` is what it asks,
-    `downstream` what it is answered, `both` each of them, so that a round trip meets the toxic twice.
+    """A toxic of type `toxic` on every edge, in `direction` as the caller sees it: `upstream` is what it
+    asks, `downstream` what it is answered, `both` each of them, so that a round trip meets the toxic twice.
 
     It acts on `share` of the connections, 0 < share <= 1. Toxiproxy draws for each connection and direction
     anew, with a generator that cannot be seeded: with a share below 1 no run is like another.

@@ -10,7 +10,7 @@ from blackstart.faults._clock import SET, ClockFault, checked, off_by
 from blackstart.faults._inside import run
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Site, Undo
-from blackstart.model.errors import BiteError
+from blackstart.model.errors import BiteError, ConfigError
 from blackstart.model.modes import Mode
 
 # By the kernel's uptime, which nobody fakes. (libfaketime's own rate counts from the start of each process.)
@@ -32,13 +32,18 @@ class ClockDrift(ClockFault):
 
     kind: ClassVar[str] = "clock_drift"
     mode: ClassVar[Mode] = Mode.CLOCK
-    bite_limit: ClassVar[float] = 30.0
-
     rate: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         checked(self.rate, 10, "a rate of")
+        if abs(self.rate) < 0.002:
+            raise ConfigError(f"a rate of {self.rate:g} takes too long to show; valid are 0.002 and more")
+
+    @property
+    def bite_limit(self) -> float:  # type: ignore[override]  # here it depends on the parameters
+        """Until the drift is to be seen, and 5 s."""
+        return 5.0 + _FELT_S / abs(self.rate)
 
     def inject(self, site: Site, undo: Undo) -> None:
         """See Fault.inject."""

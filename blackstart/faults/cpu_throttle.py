@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
@@ -10,15 +11,16 @@ from blackstart.faults._containers import containers, on_each
 from blackstart.faults._inside import shell
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
-from blackstart.model.errors import BiteError, ConfigError
+from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.model.modes import Mode
 
-# Asks for a whole processor for a while: the kernel counts the periods that it cut short.
+# Asks for `$1` whole processors for a while: the kernel counts the periods that it cut short.
 _PROBE = """
 throttled() {
   cat /sys/fs/cgroup/cpu.stat /sys/fs/cgroup/cpu/cpu.stat 2>/dev/null | awk '/^nr_throttled/ { print $2 }'
 }
-before=$(throttled); timeout 0.4 sh -c 'while :; do :; done'; echo "$before $(throttled)"
+before=$(throttled)
+for n in $(seq "$1"); do timeout 0.4 sh -c 'while :; do :; done' & done; wait; echo "$before $(throttled)"
 """
 
 
@@ -44,8 +46,11 @@ class CpuThrottle(Fault):
             raise ConfigError(f"cpus={self.cpus} is no share of processors; valid are 0.01 to 64")
 
     def plan(self, site: Site) -> Undo:
-        """Records the limit that each container has now."""
+        """Records the limit that each container has now; InjectionError if there is no more than `cpus`."""
         names = containers(site, self.target)
+        for name in names:
+            if self.cpus >= (there := int(shell(site.platform, name, "nproc"))):
+                raise InjectionError(f"{name}: cpus={self.cpus} is no limit where there are {there}")
         before = {name: site.platform.cpu_limit(name) for name in names}
         manual = "; ".join(
             f"docker update --cpu-quota {round(cpus * 100_000) if cpus else -1} {shlex.quote(name)}"
@@ -59,12 +64,13 @@ class CpuThrottle(Fault):
             site.platform.limit_cpu(name, self.cpus)
 
     def bite(self, site: Site, undo: Undo) -> str:
-        """A busy loop inside each container is cut short by the kernel."""
+        """Busy loops inside each container, more than may run, are cut short by the kernel."""
+        loops = str(math.floor(self.cpus) + 1)
         felt = []
         for name in undo.targets:
-            counts = [int(word) for word in shell(site.platform, name, _PROBE).split()]
+            counts = [int(word) for word in shell(site.platform, name, _PROBE, loops).split()]
             if len(counts) != 2 or counts[1] <= counts[0]:
-                raise BiteError(f"{name}: a busy loop is not throttled: {counts}")
+                raise BiteError(f"{name}: {loops} busy loops are not throttled: {counts}")
             felt.append(f"{name} throttled in {counts[1] - counts[0]} periods of 100 ms")
         return ", ".join(felt)
 

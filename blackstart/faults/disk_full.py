@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
 from blackstart.faults._containers import containers, start_again
-from blackstart.faults._inside import shell
+from blackstart.faults._inside import refuse_to_starve_the_host, shell
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo, fresh_id
 from blackstart.model.errors import BiteError, ConfigError
@@ -16,6 +16,8 @@ from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
 from blackstart.platforms.capabilities import disk_place
 
+# In KiB; the disks are memory of the host.
+_FREE = """df -Pk -- "$@" | awk 'NR > 1 { n += $4 } END { print n }'"""
 _FILL = 'cat /dev/zero >"$1" 2>/dev/null; :'
 _REMOVE = 'rm -f -- "$@"'
 # A block of its own, since a file's last block may have room.
@@ -50,17 +52,17 @@ class DiskFull(Fault):
                 self._disk(instance.name, tuple(instance.disks))
 
     def plan(self, site: Site) -> Undo:
-        """See Fault.plan."""
+        """InjectionError if the disks, which are memory of the host, are too large for it."""
         id = fresh_id()
         names = containers(site, self.target)
         disks = {
             name: self._disk(i.name, tuple(i.disks))
             for name, i in zip(names, site.resolve(self.target), strict=True)
         }
-        ballast = [
-            f"{disk_place(i.name, disks[site.container(i.name)])}/.blackstart-ballast-{id}"
-            for i in site.resolve(self.target)
-        ]
+        places = [disk_place(i.name, disks[site.container(i.name)]) for i in site.resolve(self.target)]
+        free = int(shell(site.platform, site.keeper, _FREE, *places))
+        refuse_to_starve_the_host(site.platform, site.keeper, free)
+        ballast = [f"{place}/.blackstart-ballast-{id}" for place in places]
         manual = f"docker exec {site.keeper} rm -f {shlex.join(ballast)}"
         expiry = {site.keeper: ["rm", "-f", "--", *ballast]}
         data = {"keeper": site.keeper, "ballast": ballast, "disks": disks}

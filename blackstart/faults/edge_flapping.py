@@ -76,14 +76,20 @@ class EdgeFlapping(EdgeFault):
             if started.code != 0:
                 raise PlatformError(f"{sidecar}: no helper: {started.output.strip()[-300:]}")
 
+    @property
+    def bite_limit(self) -> float:  # type: ignore[override]  # here it depends on the parameters
+        """A look may miss the edges while they are down, even twice."""
+        return 5.0 + 2 * (seconds(self.down) + seconds(self.up))
+
     def bite(self, site: Site, undo: Undo) -> str:
         """Every edge is down at one look, and a helper is there to have it up and down again."""
-        for sidecar in undo.targets:
-            if not _helpers.there(site.platform, sidecar, undo.data["helper"]):
-                raise BiteError(f"{sidecar}: its helper is gone")
+        # The quick look first: repeated, it meets a time down of 100 ms.
         seen = proxies(site, undo)
         if up := [edge["edge"] for edge, proxy in seen if proxy.enabled]:
             raise BiteError(f"up now: {', '.join(up)}")
+        for sidecar in undo.targets:
+            if not _helpers.there(site.platform, sidecar, undo.data["helper"]):
+                raise BiteError(f"{sidecar}: its helper is gone")
         rhythm = f"down for {human(seconds(self.down))}, up for {human(seconds(self.up))}"
         return f"{rhythm}; seen down: {', '.join(edge['edge'] for edge, _ in seen)}"
 

@@ -16,7 +16,9 @@ from blackstart.model.modes import Mode
 # Aborts the proxy's end of every connection to the places given; the callers get the reset. Those that a
 # pool makes meanwhile are let be: they meet the toxic.
 _ABORT = r"""
-connections() { ss -Htn state established src "$1" | while read -r _ _ own peer _; do echo "$own $peer"; done; }
+connections() {
+  ss -Htn state established src "$1" | while read -r _ _ own peer _; do echo "$own $peer"; done
+}
 for place; do
   before=$(connections "$place"); ss -HKtn state established src "$place" >/dev/null
   left=$(connections "$place" | grep -Fx "$before"); [ -z "$left" ] || { echo "$left"; exit 1; }

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._containers import kill_without
 from blackstart.faults._held import HeldFault
-from blackstart.faults._inside import shell
+from blackstart.faults._inside import refuse_to_starve_the_host, shell
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
@@ -17,9 +17,10 @@ from blackstart.model.modes import Mode
 # tail keeps its last lines, and zeros have no line ends.
 _HOG = "tail </dev/zero"
 
-# The limit in bytes and the OOM kills so far, of either version of control groups.
+# The limit and the use in bytes, and the OOM kills so far, of either version of control groups.
 _SEEN = """
 cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null
+cat /sys/fs/cgroup/memory.current /sys/fs/cgroup/memory/memory.usage_in_bytes 2>/dev/null
 cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null \\
   | awk '$1 == "oom_kill" { print $2 }'
 """
@@ -35,7 +36,7 @@ class MemoryHog(HeldFault):
 
     Whom it kills is the kernel's choice: the largest, which is the hog, if nothing of the service is larger.
     With `victim` the processes of that name are marked to die first; then the hog, still growing, is next.
-    A container without a limit is refused: the hog would take the host along.
+    A container without a limit is refused, and a host without the memory for it: the hog would take it along.
     """
 
     kind: ClassVar[str] = "memory_hog"
@@ -45,6 +46,8 @@ class MemoryHog(HeldFault):
     holds_down: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("exec", "signal", "kill", "limit")
     grace: ClassVar[float] = 20.0
+    #: A hog takes about a gigabyte a second, less where others are busy.
+    bite_limit: ClassVar[float] = 30.0
 
     victim: str | None = None
 
@@ -52,10 +55,12 @@ class MemoryHog(HeldFault):
         """OOM kills so far, and who is to die with its score until now."""
         kills: dict[str, int] = {}
         scores: dict[str, dict[str, str]] = {}
+        room = 0
         for name in names:
-            limit, kills[name] = _seen(site.platform, name)
-            if limit is None:
+            headroom, kills[name] = _seen(site.platform, name)
+            if headroom is None:
                 raise InjectionError(f"{name} has no memory limit: a hog in it would take the host along")
+            room += headroom
             if self.victim is None:
                 continue
             pids = list(map(str, site.platform.pids(name, self.victim)))
@@ -63,6 +68,7 @@ class MemoryHog(HeldFault):
                 raise InjectionError(f"{name} has no process {self.victim!r}")
             read = 'for p in "$@"; do cat "/proc/$p/oom_score_adj"; done'
             scores[name] = dict(zip(pids, shell(site.platform, name, read, *pids).split(), strict=True))
+        refuse_to_starve_the_host(site.platform, names[0], room >> 10)
         return {"kills": kills, "scores": scores, "victim": self.victim}
 
     def command(self, name: str, data: Mapping[str, Any]) -> list[str]:
@@ -126,10 +132,10 @@ class MemoryHog(HeldFault):
 
 
 def _seen(platform: Platform, name: str) -> tuple[int | None, int]:
-    """The memory limit in bytes, if there is one, and the OOM kills so far."""
-    limit, *kills = shell(platform, name, _SEEN).split()
+    """The bytes left up to the memory limit, if there is one, and the OOM kills so far."""
+    limit, used, *kills = shell(platform, name, _SEEN).split()
     bytes_ = int(limit) if limit.isdigit() else _NO_LIMIT
-    return (bytes_ if bytes_ < _NO_LIMIT else None), int(kills[0]) if kills else 0
+    return (bytes_ - int(used) if bytes_ < _NO_LIMIT else None), int(kills[0]) if kills else 0
 
 
 @constructor

@@ -17,7 +17,8 @@ from blackstart.model.modes import Mode
 # A datagram to a port where nobody listens; prints after how many ms the refusal came, if it did.
 _PROBE = r"""
 exec 3<>"/dev/udp/$1/9"; t0=${EPOCHREALTIME/./}; echo >&3
-IFS= read -r -t "$2" -n 1 -u 3 _ 2>/dev/null; [ $? -le 128 ] || exit; echo $(( (${EPOCHREALTIME/./} - t0) / 1000 ))
+IFS= read -r -t "$2" -n 1 -u 3 _ 2>/dev/null; [ $? -le 128 ] || exit
+echo $(( (${EPOCHREALTIME/./} - t0) / 1000 ))
 """
 
 

@@ -189,7 +189,7 @@ def keep(_, until=time.monotonic() + 5):
         s = store(1)
         try: s.recv(9)
         except OSError: pass
-with ThreadPoolExecutor(20) as pool: held = pool.map(keep, range(20)); time.sleep(0.5); print("held", flush=True)
+with ThreadPoolExecutor(20) as pool: pool.map(keep, range(20)); time.sleep(0.5); print("held", flush=True)
 print("over")
 """
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -10,15 +11,18 @@ import requests
 
 from blackstart.faults import (
     Fault,
+    clock_drift,
     cpu_hog,
     cpu_throttle,
     disk_full,
+    edge_flapping,
     fds_exhausted,
     memory_hog,
     postgres_connections,
     redis_connections,
 )
 from blackstart.model.errors import ConfigError, InjectionError
+from blackstart.platforms.capabilities import ExecResult
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reset
 from blackstart.stack.running import RunningStack
@@ -81,6 +85,7 @@ def test_nothing_is_planned_for_a_container_that_is_down(fault: Fault) -> None:
 
 def test_a_throttle_gives_back_the_limit_that_was_there_before() -> None:
     where = site()
+    where.platform.answer = lambda name, cmd: ExecResult(0, "2")
     where.platform.cpus["bs-r1-app-1"] = 1.5
     undo = cpu_throttle("app-1", cpus=0.5).plan(where)
     cpu_throttle("app-1", cpus=0.5).inject(where, undo)
@@ -88,6 +93,54 @@ def test_a_throttle_gives_back_the_limit_that_was_there_before() -> None:
     cpu_throttle("app-1").undo(undo, where.platform)
     assert where.platform.cpus["bs-r1-app-1"] == 1.5
     assert undo.manual == "docker update --cpu-quota 150000 bs-r1-app-1"
+
+
+def test_a_throttle_that_is_no_limit_there_is_refused() -> None:
+    where = site()
+    where.platform.answer = lambda name, cmd: ExecResult(0, "2")
+    cpu_throttle("app-1", cpus=1.5).plan(where)
+    with pytest.raises(InjectionError, match=r"cpus=2 is no limit where there are 2"):
+        cpu_throttle("app-1", cpus=2).plan(where)
+
+
+def test_what_takes_long_to_show_has_the_time_for_it() -> None:
+    assert clock_drift("app-1", rate=0.002).bite_limit == pytest.approx(30)
+    assert clock_drift("app-1", rate=-1).bite_limit == pytest.approx(5.05)
+    with pytest.raises(ConfigError, match=r"0\.002 and more"):
+        clock_drift("app-1", rate=1e-3)
+    assert edge_flapping("app-1", "pg-1", down="200ms", up="10s").bite_limit > 20
+
+
+@pytest.mark.parametrize("fault", [memory_hog("app-1"), disk_full("app-1")], ids=lambda f: f.kind)
+def test_a_host_without_the_memory_for_it_is_not_filled(fault: Fault) -> None:
+    """The fault would use 1 GiB less 1 MiB."""
+    where, free_mib = site(), 1278
+    app = replace(where.stack.instance("app-1"), disks={"/data": "1g"})
+    where.stack = where.stack.with_instances(app)
+    where.platform.state[where.keeper] = "running"
+
+    def answer(name: str, cmd: Sequence[str]) -> ExecResult:
+        if "MemAvailable" in cmd[2]:
+            return ExecResult(0, str(free_mib << 10))
+        return ExecResult(0, f"{1 << 30}\n{1 << 20}" if "memory.max" in cmd[2] else str(1023 << 10))
+
+    where.platform.answer = answer
+    with pytest.raises(InjectionError, match="would use 1023 MiB, and the host has 1278 MiB free"):
+        fault.plan(where)
+    free_mib = 1279
+    assert fault.plan(where).kind == fault.kind
+
+
+@pytest.mark.integration
+def test_a_throttle_of_more_than_one_processor_bites(mended: RunningStack) -> None:
+    with in_force(cpu_throttle("web-1", cpus=1.2), mended) as bite:
+        assert "throttled in" in bite
+
+
+@pytest.mark.integration
+def test_an_edge_that_is_down_for_moments_only_is_seen_to_be(mended: RunningStack) -> None:
+    with in_force(edge_flapping("web-1", "store-1", down="200ms", up="6s"), mended) as bite:
+        assert "seen down: web-1 -> store-1:6379" in bite
 
 
 @pytest.mark.integration
@@ -140,16 +193,19 @@ def test_a_victim_of_a_memory_hog_dies_first_and_comes_back(mended: RunningStack
 
 
 @pytest.mark.integration
-def test_on_a_full_disk_writes_fail_and_reads_do_not(mended: RunningStack) -> None:
+def test_on_a_full_disk_a_store_that_keeps_every_write_ends_and_has_them_all_afterwards(
+    mended: RunningStack,
+) -> None:
+    mended.exec("store-1", ["redis-cli", "del", "disk"])
     assert write(mended).status_code == 200
     with in_force(disk_full("store"), mended) as bite:
         assert bite == f"{mended.container('store-1')}: no space left on /data"
         # The append-only file of the store may have a little room in its last page.
         seen = [write(mended, 100_000).status_code for _ in range(3)]
         assert seen[-1] == 503
-        read = requests.get(mended.url("web-1", "http", "/read/disk"), timeout=5)
-    assert read.json().get("ids", ["x"])[0] == "x" or read.status_code == 503
     wait_until("writes succeed", lambda: None if write(mended).status_code == 200 else "no", limit=10)
+    read = requests.get(mended.url("web-1", "http", "/read/disk"), timeout=5).json()
+    assert [len(i) for i in read["ids"]] == [1, *(100_000 for code in seen if code == 200), 1]
 
 
 @pytest.mark.integration
