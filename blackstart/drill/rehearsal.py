@@ -1,17 +1,18 @@
 """A drill's body run with a stand-in for `Drill` that writes down what is asked of it and touches nothing.
 
-What a body does to anything else is not let through either: while it runs here, a connection or a new process
-is refused by an audit hook, and taken as the end of what can be known without a running stack.
+What a body does to anything else is not let through either: while it runs here, a connection, a new process
+or a change to a file is refused by an audit hook, in any thread, and taken as the end of what can be known
+without a running stack.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,9 +33,10 @@ _REACHING_OUT = frozenset(
     {
         *("socket.connect", "socket.sendto", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"),
         *("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.kill"),
+        *("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink"),
     }
 )
-_rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class NeedsStack(BaseException):
@@ -235,23 +237,40 @@ def _anyone(roles: tuple[str, ...]) -> dict[str, str]:
     return {f"the {role}": role for role in roles}
 
 
+@dataclass
+class _Guard:
+    """Whether a body is rehearsed now, and the first thing that was refused to it."""
+
+    rehearsing: bool = False
+    refused: str = ""
+
+    def look(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """The audit hook."""
+        if self.rehearsing and (
+            event in _REACHING_OUT or (event == "open" and int(arguments[2] or 0) & _WRITING)
+        ):
+            self.refused = self.refused or f"something outside of this process ({event})"
+            raise NeedsStack(self.refused)
+
+
 @contextmanager
 def _nothing_touched() -> Iterator[None]:
-    """Refuse what reaches out of this process."""
-    _hook()
-    token = _rehearsing.set(True)
+    """Refuse what reaches out of this process; NeedsStack in the end as well, lest another thread kept it."""
+    guard = _guard()
+    guard.rehearsing, guard.refused = True, ""
+    # What a body imports is not to be kept compiled: that would be a change to a file.
+    keeping, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
     finally:
-        _rehearsing.reset(token)
+        guard.rehearsing, sys.dont_write_bytecode = False, keeping
+        if guard.refused:
+            raise NeedsStack(guard.refused)
 
 
 @functools.cache
-def _hook() -> None:
-    """An audit hook cannot be taken back: there is one, and it looks whether a body is rehearsed."""
-
-    def refuse(event: str, _: tuple[Any, ...]) -> None:
-        if event in _REACHING_OUT and _rehearsing.get():
-            raise NeedsStack(f"something outside of this process ({event})")
-
-    sys.addaudithook(refuse)
+def _guard() -> _Guard:
+    """An audit hook cannot be taken back: there is one."""
+    guard = _Guard()
+    sys.addaudithook(guard.look)
+    return guard

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,11 +123,28 @@ def test_a_fixture_is_not_there(use: Callable[[Any], Any]) -> None:
         lambda: socket.create_connection(("127.0.0.1", 9)),
         lambda: subprocess.run(["true"], check=False),
         lambda: os.system("true"),
+        lambda: Path("made").write_text("x"),
+        lambda: os.open("made", os.O_RDONLY | os.O_CREAT),
+        lambda: Path("there").unlink(),
+        lambda: Path("there").replace("made"),
+        lambda: Path("made").mkdir(),
     ],
 )
-def test_nothing_outside_of_the_process_is_reached(reach: Callable[[], Any]) -> None:
-    found = rehearsed(lambda drill: reach())
+@pytest.mark.parametrize("threads", [False, True], ids=["itself", "thread"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nothing_outside_of_the_process_is_reached(
+    reach: Callable[[], Any], threads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_a_thread() -> None:
+        thread = threading.Thread(target=reach)
+        thread.start()
+        thread.join()
+
+    monkeypatch.chdir(tmp_path)
+    Path("there").touch()
+    found = rehearsed(lambda drill: in_a_thread() if threads else reach())
     assert found.needs.startswith("something outside")
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]
     assert subprocess.run(["true"], check=False).returncode == 0, "refused while a body is rehearsed only"
 
 
@@ -157,6 +177,18 @@ def test_a_service_without_roles_has_nobody_to_be_promoted() -> None:
         drill.observe(until=promoted("app"))
 
     assert "no such service with roles; known: postgres" in rehearsed(body).error
+
+
+def test_a_body_may_read_and_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imported_in_a_body.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def body(drill: Any) -> None:
+        importlib.import_module("imported_in_a_body")
+        (tmp_path / "imported_in_a_body.py").read_text()
+
+    found = rehearsed(body)
+    assert (found.needs, found.error) == ("", "")
 
 
 def test_the_stand_in_answers_to_all_that_a_drill_does() -> None:
