@@ -77,8 +77,8 @@ class Injector:
 
     `events(source, event, **fields)` gets `begin` just before a fault acts and `end` once it is seen to be
     undone, both with the fault as a dict; `injection`/`bite` in between with what showed it, and
-    `injection`/`lost` if the effect was gone before its undo. `radius` bounds what may be touched together, and
-    with it goes the quorum guard; without one neither is looked at.
+    `injection`/`lost` if the effect was gone before its undo. `radius` bounds what may be touched together,
+    and with it goes the quorum guard; without one neither is looked at.
     `reached` is called at each step of an injection, as it is about to go on.
     """
 

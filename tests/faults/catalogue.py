@@ -5,6 +5,7 @@ from __future__ import annotations
 from blackstart.faults import (
     REGISTRY,
     Fault,
+    archiving_fails,
     bandwidth_limit,
     clock_drift,
     clock_offset,
@@ -24,16 +25,20 @@ from blackstart.faults import (
     fds_exhausted,
     freeze,
     kill,
+    llm_error,
     memory_hog,
     node_kill,
     packet_loss,
     partition,
     restart,
     rolling_restart,
+    secret_revoked,
     stop,
     suspend,
     zone_lost,
 )
+from blackstart.model.stack import Stack
+from tests import llmstack, smalldatabase, smallstack
 
 #: Those that the small stack can suffer, by kind.
 ON_SMALL: dict[str, Fault] = {
@@ -70,6 +75,18 @@ ON_SMALL: dict[str, Fault] = {
     )
 }
 
+#: Those that the provider or the database can suffer, one of each way to undo: by a script taken back, a
+#: setting put back through the database's container, a role put back through whoever takes writes. Each has a
+#: stack of its own to come up, so not all that are undone alike are tried.
+ON_OTHERS: dict[str, tuple[Stack, Fault]] = {
+    "llm_error": (llmstack.stack, llm_error("llm-1")),
+    "archiving_fails": (smalldatabase.stack, archiving_fails("db")),
+    "secret_revoked": (smalldatabase.stack, secret_revoked("db", "app")),
+}
+
+#: By kind the stack it is tried on, and the fault.
+TRIED = {kind: (smallstack.stack, fault) for kind, fault in ON_SMALL.items()} | ON_OTHERS
+
 #: Those that are undone by the very code by which another kind is: tried where all is tried.
 LIKE = {
     "edge_bandwidth": "edge_latency",
@@ -85,20 +102,18 @@ LIKE = {
 #: Those that it cannot, each with the reason, and where it is tried instead.
 ELSEWHERE = {
     **{
-        kind: "needs a model provider: tests/faults/test_llm.py"
+        kind: "is undone by the very code by which llm_error is: tests/faults/test_llm.py"
         for kind in REGISTRY
-        if kind.startswith("llm_")
+        if kind.startswith("llm_") and kind != "llm_error"
     },
     "crash_loop": "needs a process with a supervisor: tests/faults/test_processes_on_small_stack.py",
     "packet_corruption": "needs a kernel with netem: tests/faults/test_network_on_small_stack.py",
     "packet_delay": "needs a kernel with netem: tests/faults/test_network_on_small_stack.py",
-    "archiving_fails": "needs a Postgres: tests/faults/test_data.py",
     "cache_flushed": "has nothing to undo: tests/faults/test_data.py",
     "page_corrupted": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",
-    "postgres_connections": "needs a Postgres: tests/faults/test_resources.py",
+    "postgres_connections": "is undone as cpu_hog is, by ending its holder: tests/faults/test_resources.py",
     "redis_connections": "takes ten thousand connections there: tests/faults/test_resources.py",
     "rows_deleted": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",
-    "secret_revoked": "needs a Postgres: tests/faults/test_data.py",
     "switchover": "needs Patroni, and has nothing to undo: experiments/test_postgres.py",
     "table_dropped": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",
 }

@@ -15,16 +15,17 @@ from blackstart.injection.watchdog import Watchdog
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.engine import connect
 from blackstart.stack.running import RunningStack
-from tests import smallstack
+from tests.faults.catalogue import TRIED
 
 #: At these it dies a moment later, in the midst of what the step begins.
 AMIDST = {Step.STRIKING: 0.01, Step.UNDOING: 0.01}
 
 
 def main(run_id: str, fault: str, at: str, orphaned: str) -> None:
-    """Inject `fault` (JSON) into the small stack of `run_id`, undo it, and die at step `at` on the way."""
+    """Inject `fault` (JSON) into its stack, of `run_id`, undo it, and die at step `at` on the way."""
+    struck = fault_from_dict(json.loads(fault))
     watchdog = Watchdog.start(run_id, remove_stack=False)
-    running = RunningStack.find(smallstack.stack, run_id, DockerPlatform(connect()))
+    running = RunningStack.find(TRIED[struck.kind][0], run_id, DockerPlatform(connect()))
 
     def die() -> None:
         if orphaned == "orphaned":
@@ -40,7 +41,7 @@ def main(run_id: str, fault: str, at: str, orphaned: str) -> None:
             die()
 
     injector = Injector(running, lambda *_, **__: None, Journal(run_id), reached=reached)
-    injector.inject(fault_from_dict(json.loads(fault))).undo()
+    injector.inject(struck).undo()
     sys.stdin.read()
 
 

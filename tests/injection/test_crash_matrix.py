@@ -23,14 +23,14 @@ from blackstart.injection.heal import heal
 from blackstart.injection.journal import Journal, Step
 from blackstart.injection.lock import RunLock
 from blackstart.injection.watchdog import watched
+from blackstart.model.stack import Stack
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.launch import launch
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.images import ensure_images
 from blackstart.stack.provision import down, reset, steady, up
 from blackstart.stack.running import RunningStack
-from tests import smallstack
-from tests.faults.catalogue import ELSEWHERE, LIKE, ON_SMALL
+from tests.faults.catalogue import ELSEWHERE, LIKE, ON_SMALL, TRIED
 from tests.injection.world import difference, snapshot
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -43,33 +43,35 @@ ORPHANED = (Step.ARMED, Step.STRIKING, Step.BITTEN)
 
 
 def cases() -> list[Any]:
-    """Kind, step, and whether the watchdog dies too."""
+    """Stack, kind, step, and whether the watchdog dies too."""
     chosen = []
-    for kind, step, fate in itertools.product(sorted(ON_SMALL), Step, ("watched", "orphaned")):
+    for kind, step, fate in itertools.product(sorted(TRIED), Step, ("watched", "orphaned")):
         usual = step is Step.BITTEN and fate == "watched" and kind not in LIKE
         usual = usual or (kind in ALL_STEPS and (fate == "watched" or step in ORPHANED))
         if WHOLE or usual:
-            chosen.append(pytest.param(kind, step, fate, id=f"{kind}-{step}-{fate}"))
+            chosen.append(pytest.param(TRIED[kind][0], kind, step, fate, id=f"{kind}-{step}-{fate}"))
     return chosen
 
 
 def test_every_kind_of_fault_is_in_the_matrix_or_says_why_not() -> None:
-    assert sorted({*ON_SMALL, *ELSEWHERE}) == sorted(REGISTRY)
-    assert not set(ON_SMALL) & set(ELSEWHERE)
+    assert sorted({*TRIED, *ELSEWHERE}) == sorted(REGISTRY)
+    assert not set(TRIED) & set(ELSEWHERE)
     assert set(LIKE) <= set(ON_SMALL)
     assert not set(LIKE.values()) - (set(ON_SMALL) - set(LIKE))
 
 
 @pytest.fixture(scope="module")
-def crashed(platform: DockerPlatform) -> Iterator[RunningStack]:
-    """A small stack of its own; a decoy beside it."""
-    tags = ensure_images(smallstack.stack.images(), progress=print)
+def crashed(platform: DockerPlatform, request: pytest.FixtureRequest) -> Iterator[RunningStack]:
+    """A stack of its own; a decoy beside it."""
+    stack: Stack = request.param
+    tags = ensure_images(stack.images(), progress=print)
     run_id = f"test-{secrets.token_hex(4)}"
-    decoy = f"bs-{run_id}-web-1-copy"
+    double = stack.instances[-1].name
+    decoy = f"bs-{run_id}-{double}-copy"
     try:
-        running = up(smallstack.stack, run_id, platform, tags, print)
+        running = up(stack, run_id, platform, tags, print)
         steady(running, "30s", print)
-        image = str(platform.inspect(running.container("web-1"))["Config"]["Image"])
+        image = str(platform.inspect(running.container(double))["Config"]["Image"])
         launch(platform.client, image, decoy, labels={}, command=["sleep", "infinity"])
         before = _decoy(platform, decoy)
         yield running
@@ -81,11 +83,11 @@ def crashed(platform: DockerPlatform) -> Iterator[RunningStack]:
         platform.client.api.remove_container(decoy, v=True, force=True)
 
 
-@pytest.mark.parametrize(("kind", "step", "fate"), cases())
+@pytest.mark.parametrize(("crashed", "kind", "step", "fate"), cases(), indirect=["crashed"])
 def test_nothing_is_left(crashed: RunningStack, kind: str, step: Step, fate: str) -> None:
     before = snapshot(crashed)
     try:
-        process = crash(crashed.run_id, ON_SMALL[kind], step, fate)
+        process = crash(crashed.run_id, TRIED[kind][1], step, fate)
         if fate == "watched":
             over("the watchdog leaves", lambda: not watched(crashed.run_id))
         else:
