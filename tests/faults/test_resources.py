@@ -85,7 +85,6 @@ def test_nothing_is_planned_for_a_container_that_is_down(fault: Fault) -> None:
 
 def test_a_throttle_gives_back_the_limit_that_was_there_before() -> None:
     where = site()
-    where.platform.answer = lambda name, cmd: ExecResult(0, "2")
     where.platform.cpus["bs-r1-app-1"] = 1.5
     undo = cpu_throttle("app-1", cpus=0.5).plan(where)
     cpu_throttle("app-1", cpus=0.5).inject(where, undo)
@@ -97,7 +96,6 @@ def test_a_throttle_gives_back_the_limit_that_was_there_before() -> None:
 
 def test_a_throttle_that_is_no_limit_there_is_refused() -> None:
     where = site()
-    where.platform.answer = lambda name, cmd: ExecResult(0, "2")
     cpu_throttle("app-1", cpus=1.5).plan(where)
     with pytest.raises(InjectionError, match=r"cpus=2 is no limit where there are 2"):
         cpu_throttle("app-1", cpus=2).plan(where)

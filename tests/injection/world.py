@@ -121,9 +121,9 @@ def _inside(small: RunningStack, name: str) -> dict[str, Any]:
 
 def _said(small: RunningStack, name: str, script: str) -> str:
     """All that a script says that changes nothing. A busy engine loses output now and then: ask again."""
-    argv = ["sh", "-c", f"{script}\necho the end"]
+    argv = ["sh", "-c", f"echo from here; {script}\necho to here"]
     for _ in range(10):
-        said, end, _after = small.platform.exec(name, argv).output.rpartition("the end")
-        if end:
-            return said
+        said = small.platform.exec(name, argv).output
+        if said.startswith("from here\n") and said.endswith("to here\n"):
+            return said.removeprefix("from here\n").removesuffix("to here\n")
     raise PlatformError(f"{name}: what it said is not whole: {said}")
