@@ -150,10 +150,10 @@ class FakePlatform:
         self.cpus[name] = cpus
 
     def exec(self, name: str, cmd: Sequence[str], timeout: float = 10.0) -> ExecResult:
-        if self.answer is not None:
-            return self.answer(name, cmd)
         if "nproc" in cmd:
             return ExecResult(0, "2")
+        if self.answer is not None:
+            return self.answer(name, cmd)
         return ExecResult(0, "\n".join(self.processes.get(name, {})))
 
     def pids(self, name: str, process: str) -> Sequence[int]:
