@@ -23,6 +23,7 @@ from blackstart.platforms.capabilities import Container, ExecResult, Moment, lef
 from blackstart.platforms.docker_limits import DockerLimits
 from blackstart.platforms.docker_words import asked as _asked
 from blackstart.platforms.docker_words import why as _why
+from blackstart.platforms.execution import run_in
 from blackstart.platforms.waiting import wait_until
 
 LABEL = "blackstart"
@@ -153,10 +154,9 @@ class DockerPlatform(DockerLimits):
         def run() -> None:
             try:
                 # timeout(1) ends the command; the thread below covers a container frozen meanwhile.
-                ended = container.exec_run(["timeout", "-k", "1", f"{timeout:.3f}", *cmd], user="0")
-                output = ended.output if isinstance(ended.output, bytes) else b""
-                done.append(ExecResult(int(ended.exit_code or 0), output.decode(errors="replace")))
-            except (DockerException, requests.RequestException) as error:
+                limited = ["timeout", "-k", "1", f"{timeout:.3f}", *cmd]
+                done.append(run_in(self.client.api, str(container.id), limited, timeout + 2))
+            except (DockerException, requests.RequestException, PlatformError) as error:
                 done.append(error)
 
         thread = threading.Thread(target=run, name=f"exec {name}", daemon=True)

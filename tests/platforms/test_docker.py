@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -62,6 +64,24 @@ def test_commands(platform: DockerPlatform, web: str) -> None:
     assert (done.code, sorted(done.output.split())) == (3, ["err", "out"])
     with pytest.raises(PlatformError, match=r"took longer than 0\.5 s"):
         platform.exec(web, ["sleep", "60"], timeout=0.5)
+
+
+def test_nothing_of_what_a_command_says_is_lost_by_a_busy_client(platform: DockerPlatform, web: str) -> None:
+    # Whoever is held up finds the head of the answer and the output together.
+    stop = threading.Event()
+
+    def burn() -> None:
+        while not stop.is_set():
+            sum(range(1000))
+
+    with ThreadPoolExecutor(11) as pool:
+        for _ in range(3):
+            pool.submit(burn)
+        try:
+            said = list(pool.map(lambda n: platform.exec(web, ["echo", f"said {n}"]).output, range(200)))
+        finally:
+            stop.set()
+    assert said == [f"said {n}\n" for n in range(200)]
 
 
 def test_processes_are_found_and_killed_by_name(platform: DockerPlatform, web: str) -> None:
