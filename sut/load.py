@@ -9,7 +9,7 @@ import jwt
 import requests
 
 from blackstart.load.operations import HttpOperation, LoadPlan, SqlRead, SqlWrite
-from sut.settings import APP_PASSWORD, JWT_SECRET, LLMS, POSTGRES
+from sut.settings import APP_PASSWORD, JWT_SECRET, LLMS, POSTGRES, TOOLS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -89,6 +89,6 @@ def load(running: RunningStack) -> LoadPlan:
 
 
 def reset(running: RunningStack) -> None:
-    """Between drills: the LLM providers forget their scripts and counts. Raises requests.RequestException."""
-    for name in LLMS:
+    """Between drills: providers and tool forget their faults and counts. Raises requests.RequestException."""
+    for name in (*LLMS, *TOOLS):
         requests.post(running.url(name, "http", "/admin/reset"), timeout=2).raise_for_status()

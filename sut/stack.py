@@ -31,6 +31,7 @@ from sut.settings import (
     REPLICATION_PASSWORD,
     SECRETS,
     SENTINELS,
+    TOOLS,
     ZONES,
 )
 from sut.variants import VARIANTS
@@ -41,6 +42,7 @@ _POSTGRES = Image("postgres", _HERE / "postgres")
 _HAPROXY = Image("haproxy", _HERE / "haproxy")
 _REDIS = Image("redis", _HERE / "redis")
 _LLM = Image("llm", _HERE / "llm")
+_TOOL = Image("tool", _HERE / "tool")
 _APP = Image("app", _HERE / "app")
 
 _SENTINEL_LIST = ",".join(f"{s}:26379" for s in SENTINELS)
@@ -155,6 +157,19 @@ def _llm(name: str, zone: str) -> Instance:
     )
 
 
+def _tool(name: str, zone: str) -> Instance:
+    return Instance(
+        name,
+        "tool",
+        _TOOL,
+        {"http": 8080},
+        zone,
+        publish=("http",),
+        ready=HttpReady("http", "/health/live"),
+        memory="64m",
+    )
+
+
 def _app(name: str, zone: str) -> Instance:
     return Instance(
         name,
@@ -166,14 +181,16 @@ def _app(name: str, zone: str) -> Instance:
             "NODE_NAME": name,
             "ZONE": zone,
             "DATABASE_URL": f"postgresql://app:{APP_PASSWORD}@pgproxy-1:5000/app",
+            "RETRIEVAL_URL": f"postgresql://app:{APP_PASSWORD}@pgproxy-1:5001/app",
             "REDIS_SENTINELS": _SENTINEL_LIST,
             "REDIS_MASTER": REDIS_MASTER,
             "LLM_PRIMARY_URL": "http://llm-1:8080/v1",
             "LLM_FALLBACK_URL": "http://llm-2:8080/v1",
+            "TOOL_URL": f"http://{TOOLS[0]}:8080",
             "JWT_SECRET": JWT_SECRET,
             "LOG_LEVEL": "INFO",
         },
-        calls=("pgproxy-1", *REDIS, *SENTINELS, *LLMS),
+        calls=("pgproxy-1", *REDIS, *SENTINELS, *LLMS, *TOOLS),
         publish=("http",),
         ready=HttpReady("http", "/health/ready"),
         memory="512m",
@@ -190,6 +207,7 @@ stack = Stack(
         *(_redis(n, z) for n, z in zip(REDIS, ZONES, strict=False)),
         _haproxy("pgproxy-1", "pgproxy", "postgres", {"primary": 5000, "replica": 5001}, POSTGRES, "primary"),
         *(_llm(n, z) for n, z in zip(LLMS, ZONES, strict=False)),
+        *(_tool(n, z) for n, z in zip(TOOLS, ZONES, strict=False)),
         *(_app(n, z) for n, z in zip(APPS, ZONES, strict=True)),
         *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
         _haproxy("front-1", "front", "front", {"http": 8080}, APPS, "http"),

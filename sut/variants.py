@@ -97,6 +97,21 @@ VARIANTS = (
     Variant("no-cache-timeout", "the cache is waited for for a minute", **_without("cache-timeout", *APPS)),
     Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
     Variant("crowded-probes", "a half-open breaker lets every call through", **_without("one-probe", *APPS)),
+    Variant("no-tool-breaker", "the tool's breaker never opens", **_without("tool-breaker", *APPS)),
+    Variant("tool-required", "errors of the search tool are not caught", **_without("tool-fallback", *APPS)),
+    Variant(
+        "no-retrieval-fallback",
+        "documents are asked of the standby alone",
+        **_without("retrieval-fallback", *APPS),
+    ),
+    Variant("no-staleness", "what a late standby says is not declared", **_without("staleness", *APPS)),
+    Variant("no-embedding-check", "vectors of any space are used", **_without("embedding-space", *APPS)),
+    Variant(
+        "no-stale-answers",
+        "without a model no earlier answer is given",
+        **_without("stale-answers", *APPS),
+    ),
+    Variant("no-read-only", "the standby serves no sessions", **_without("read-only", *APPS)),
     Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
     Variant(
         "no-redispatch",

@@ -61,7 +61,8 @@ def test_a_turn_whose_every_step_is_as_slow_as_it_may_be_meets_its_deadline() ->
     steps = {
         "cache, asked and filled": 2 * DISCOVERY * settings.cache_timeout,
         "the question's vector": settings.embed_timeout,
-        "documents": settings.retrieve_timeout,
+        "documents, from the standby and then the primary": 2 * settings.retrieve_timeout,
+        "the search tool": settings.tool_timeout,
         "both models": 2 * settings.llm_timeout,
         "the turn's dozen statements, each on a healthy server": 0.5,
     }

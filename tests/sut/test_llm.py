@@ -8,8 +8,9 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from sut.app.service.breaker import Breaker, State
+from sut.app.service.embedding import embeddings
 from sut.app.service.errors import ModelsUnavailable
-from sut.app.service.llm import Generated, Models, chat_model, embeddings
+from sut.app.service.llm import Generated, Models, chat_model
 
 from .fakes import FakeModel
 
@@ -77,4 +78,4 @@ def test_a_stream_cut_after_its_first_token_starts_anew_on_the_fallback() -> Non
 
 def test_the_clients_never_retry_by_themselves() -> None:
     assert chat_model("http://localhost/v1", "m", 1.0).max_retries == 0
-    assert embeddings("http://localhost/v1", "m", 1.0).max_retries == 0
+    assert embeddings("http://localhost/v1").max_retries == 0

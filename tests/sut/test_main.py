@@ -97,7 +97,13 @@ def test_slow_turns_on_every_connection_do_not_make_a_replica_unready(
             assert found["status"] == "ok"
 
     asyncio.run(go())
-    assert {name: pool.size for name, pool in pools.items()} == {"turns": 6, "probes": 1, "documents": 2}
+    assert {name: pool.size for name, pool in pools.items()} == {
+        "turns": 6,
+        "probes": 1,
+        "documents": 2,
+        "documents-primary": 2,
+        "reading": 2,
+    }
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.state import Answer, Turn
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, nothing, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, nothing, turn
 
 
 class FakeConnection:
@@ -84,7 +84,15 @@ def make(database: Database, model: FakeModel | None = None, deadline: float = 4
     models = Models(model or FakeModel(), FakeModel("model-2"), Breaker("llm-primary"), timeout=4.0)
     pool = cast(Pool, database)
     return Runner(
-        pool, build(), FakeCache(), FakeRetriever(), models, "app-1", deadline=deadline, start_within=2.0
+        pool,
+        build(),
+        FakeCache(),
+        FakeRetriever(),
+        FakeTool(),
+        models,
+        "app-1",
+        deadline=deadline,
+        start_within=2.0,
     )
 
 

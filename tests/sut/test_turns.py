@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -15,17 +15,21 @@ from psycopg_pool import PoolTimeout
 from blackstart.platforms.engine import connect
 from blackstart.platforms.waiting import wait_for
 from blackstart.stack.images import ensure_images
+from sut.app.service import retrieval
 from sut.app.service.breaker import Breaker
 from sut.app.service.database import CONNECT, Connection, DroppingConnection, Pool, make_pool
+from sut.app.service.embedding import DIMENSIONS, Embedded
 from sut.app.service.errors import Refusal
+from sut.app.service.freshness import POSITION, Watermarks
 from sut.app.service.graph import build
+from sut.app.service.ingest import Document, Ingester, embed_documents
 from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.schema import ensure_schema
 from sut.app.service.state import HISTORY, Answer
 from sut.stack import stack
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, nothing, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, nothing, turn
 
 pytestmark = pytest.mark.integration
 START = """
@@ -94,6 +98,7 @@ def replica(
         build(),
         FakeCache(),
         FakeRetriever(before=retrieve),
+        FakeTool(),
         models,
         replica=pool.name,
         deadline=deadline,
@@ -268,6 +273,7 @@ def test_sessions_and_keys_belong_to_their_owner_and_message(dsn: str) -> None:
                 "session": "never written",
                 "ids": [],
                 "turns": [],
+                "degraded": [],
             }
             assert (await runner.read("mine", "ann"))["ids"] == ["k1"]
 
@@ -301,5 +307,51 @@ def test_an_abandoned_statement_closes_its_connection_instead_of_being_cancelled
                 " WHERE query LIKE '%''abandoned''%' AND pid <> pg_backend_pid()"
             )
             assert await seen.fetchone() == ("active",)
+
+    asyncio.run(go())
+
+
+class Axes:
+    """An embedder whose vector for a text is the axis of its first letter, in a space shifted by `shift`."""
+
+    def __init__(self, shift: int = 0) -> None:
+        self.shift = shift
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        return Embedded("m-1", self._axis("canary"), [self._axis(text) for text in texts])
+
+    def _axis(self, text: str) -> list[float]:
+        number = (ord(text[0].lower()) + self.shift) % DIMENSIONS
+        return [1.0 if index == number else 0.0 for index in range(DIMENSIONS)]
+
+
+def test_documents_are_found_by_their_owner_in_one_space_only(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "documents") as pool:
+            async with pool.connection() as conn:
+                while not await embed_documents(conn, Axes()):
+                    pass
+                row = await (await conn.execute(POSITION)).fetchone()
+                assert row is not None and row["position"] > 0
+
+            def found(subject: str, shift: int = 0) -> Awaitable[retrieval.Found]:
+                watermarks = Watermarks()
+                searcher = retrieval.VectorRetriever(
+                    [pool], Axes(shift), watermarks, timeout=2.0, stale_after=3.0, count=1
+                )
+                return searcher.search("Zebras?", subject)
+
+            ingester = Ingester(pool, Axes(), deadline=4.0)
+            given = [Document("d1", "Zebras are striped."), Document("d2", "Quails are not.")]
+            assert await ingester.ingest("ann", given) == 2
+            assert await ingester.ingest("ann", given) == 0
+            assert await found("ann") == retrieval.Found(("Zebras are striped.",))
+            assert (await found("bob")).texts != ("Zebras are striped.",)
+            assert await ingester.ingest("ann", [Document("d1", "Zebras are shy.")]) == 1
+            assert (await found("ann")).texts == ("Zebras are shy.",)
+            with pytest.raises(retrieval.RetrievalUnavailable, match="another space"):
+                await found("ann", shift=1)
+            with pytest.raises(Refusal, match="another space"):
+                await Ingester(pool, Axes(1), deadline=4.0).ingest("ann", [Document("d3", "No.")])
 
     asyncio.run(go())

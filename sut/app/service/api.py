@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -16,8 +16,10 @@ from starlette.types import Lifespan
 
 from .auth import subject
 from .config import Settings
+from .documents_api import DocumentsRequest
 from .errors import Refusal
 from .health import Dependency, report
+from .ingest import Document
 from .logs import trace_id
 from .metrics import Metrics
 from .middleware import Observed, sorted_set, sse
@@ -45,8 +47,15 @@ class TurnRunner(Protocol):
     async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
         """Answer one turn."""
 
-    async def read(self, session: str, subject: str) -> dict[str, object]:
-        """Read a session."""
+    async def read(self, session: str, subject: str) -> dict[str, Any]:
+        """Read a session, with `degraded`, a list."""
+
+
+class Ingests(Protocol):
+    """What the API asks of whoever takes documents in."""
+
+    async def ingest(self, subject: str, documents: Sequence[Document]) -> int:
+        """How many were new or changed; raises Refusal."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,7 @@ class Parts:
     runner: TurnRunner
     readiness: Readiness
     dependencies: Mapping[str, Dependency]
+    ingester: Ingests
 
 
 class Guarded(APIRoute):
@@ -100,9 +110,26 @@ async def chat_stream(body: ChatRequest, request: Request, key: Key) -> Streamin
 
 
 @users.get("/session/{session}")
-async def session(session: Name, request: Request) -> dict[str, object]:
-    """The stored turns in order, read from the primary; an unknown session is empty."""
-    return await _parts(request).runner.read(session, request.state.subject)
+async def session(session: Name, request: Request) -> dict[str, Any]:
+    """The stored turns in order, read from the primary; an unknown session is empty.
+
+    While no primary answers they are the standby's, and `degraded` names read-only.
+    """
+    parts = _parts(request)
+    found = await parts.runner.read(session, request.state.subject)
+    _count(parts, found["degraded"])
+    return found
+
+
+@users.post("/documents")
+async def documents(body: DocumentsRequest, request: Request) -> dict[str, Any]:
+    """Take documents in for this user's chats: all or none, and repeating is safe.
+
+    502 when the embeddings are not of the index's space, 503 when embeddings or database do not answer.
+    """
+    given = body.given()
+    changed = await _parts(request).ingester.ingest(request.state.subject, given)
+    return {"ids": [document.id for document in given], "changed": changed}
 
 
 @routes.get("/health/live")
@@ -197,13 +224,17 @@ def _turn(request: Request, body: ChatRequest, key: str) -> Turn:
     return Turn(body.session, key, request.state.subject, body.message, trace_id.get())
 
 
+def _count(parts: Parts, degraded: Iterable[str]) -> None:
+    for mode in degraded:
+        parts.metrics.degradations.labels(mode).inc()
+
+
 def _shown(parts: Parts, turn: Turn, answer: Answer) -> dict[str, Any]:
     degraded = sorted_set(answer.degraded)
     if answer.replayed:
         parts.metrics.replays.inc()
     else:
-        for mode in degraded:
-            parts.metrics.degradations.labels(mode).inc()
+        _count(parts, degraded)
     return {
         "session": turn.session,
         "id": turn.id,

@@ -22,13 +22,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 # Discovery may ask a dead sentinel first: it leaves time for the next one.
 DISCOVERY = 3
+KEPT = 3600  # seconds, for answers given when no model answers any more
 
 
 class Cache(Protocol):
-    """What the graph asks of a cache; both raise CacheUnavailable."""
+    """What the graph asks of a cache; all raise CacheUnavailable."""
 
     async def get(self, key: str) -> str | None:
         """The cached answer, or None."""
+
+    async def get_stale(self, key: str) -> str | None:
+        """The cached answer of any age, or None."""
 
     async def put(self, key: str, answer: str) -> None:
         """Keep an answer for a while."""
@@ -41,31 +45,46 @@ class CacheUnavailable(Exception):
 class RedisCache:
     """One attempt an operation, at most `timeout` seconds an answer, DISCOVERY times that with discovery.
 
-    Where it is not `optional`, its failure is the turn's: what a service does that forgot to catch it.
+    An answer is fresh for `fresh` seconds and kept for KEPT. Its age is what is gone of its time to live: no
+    replica's clock has a say in it. Where the cache is not `optional`, its failure is the turn's: what a
+    service does that forgot to catch it.
     """
 
     def __init__(
-        self, redis: Redis, breaker: Breaker, *, timeout: float, ttl: int = 300, optional: bool = True
+        self, redis: Redis, breaker: Breaker, *, timeout: float, fresh: int = 300, optional: bool = True
     ) -> None:
         self._redis = redis
         self._breaker = breaker
         self._timeout = DISCOVERY * timeout
-        self._ttl = ttl
+        self._fresh = fresh
         self._optional = optional
 
     async def get(self, key: str) -> str | None:
-        """The cached answer, or None; raises CacheUnavailable."""
-        found = await self._call(lambda: self._redis.get(key))
-        return found.decode() if isinstance(found, bytes) else None
+        """The cached answer while it is fresh, or None; raises CacheUnavailable."""
+        found, left = await self._call(lambda: self._look(key))
+        return found.decode() if found is not None and KEPT - left / 1000 < self._fresh else None
+
+    async def get_stale(self, key: str) -> str | None:
+        """The cached answer of any age, or None; raises CacheUnavailable."""
+        found, _ = await self._call(lambda: self._look(key))
+        return found.decode() if found is not None else None
 
     async def put(self, key: str, answer: str) -> None:
         """Keep an answer; raises CacheUnavailable."""
-        await self._call(lambda: self._redis.set(key, answer, ex=self._ttl))
+        await self._call(lambda: self._redis.set(key, answer, ex=KEPT))
 
     async def ping(self) -> None:
         """Ask the primary, past the breaker; raises what redis-py raises."""
         async with asyncio.timeout(self._timeout):
             await self._redis.get("ping")
+
+    async def _look(self, key: str) -> tuple[bytes | None, int]:
+        """The value and its time to live in milliseconds, in one round trip."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.get(key)
+            pipeline.pttl(key)
+            found, left = await pipeline.execute()
+        return found, left
 
     async def _call(self, operation: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -6,7 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: What a negative control may take away, so that a drill shows that it would have noticed.
-PROTECTIONS = frozenset({"breakers", "cache-fallback", "cache-timeout", "idempotency", "one-probe"})
+PROTECTIONS = frozenset(
+    {
+        "breakers",
+        "cache-fallback",
+        "cache-timeout",
+        "embedding-space",
+        "idempotency",
+        "one-probe",
+        "read-only",
+        "retrieval-fallback",
+        "stale-answers",
+        "staleness",
+        "tool-breaker",
+        "tool-fallback",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -22,18 +37,22 @@ class Settings:
     llm_primary_url: str = "http://127.0.0.1:8080/v1"
     llm_fallback_url: str = "http://127.0.0.1:8081/v1"
     llm_model: str = "sample"
+    tool_url: str = "http://127.0.0.1:8082"
     jwt_secret: str = field(default="", repr=False)
     log_level: str = "INFO"
     listen: tuple[str, ...] = ()
     port: int = 8000
 
-    request_deadline: float = 4.0
+    request_deadline: float = 4.3
     start_within: float = 2.0
     check_timeout: float = 1.0
     # The steps of one turn, each at its slowest, fit in its deadline: tests/sut/test_config.py adds them up.
     llm_timeout: float = 1.2
     embed_timeout: float = 0.3
-    retrieve_timeout: float = 0.3
+    ingest_timeout: float = 2.0
+    retrieve_timeout: float = 0.2
+    stale_after: float = 3.0
+    tool_timeout: float = 0.2
     cache_timeout: float = 0.08
     drain: float = 2.5
     # Small: after a failover all replicas reconnect at once, to a server that has only just been promoted.
@@ -43,7 +62,7 @@ class Settings:
 
     @property
     def retrieval_dsn(self) -> str:
-        """Where documents are searched; the primary's address unless a replica's is given."""
+        """Where documents are searched first: the standby's address; without one, the primary's."""
         return self.retrieval_url or self.database_url
 
     @classmethod
@@ -62,6 +81,7 @@ class Settings:
             llm_primary_url=env.get("LLM_PRIMARY_URL", default.llm_primary_url),
             llm_fallback_url=env.get("LLM_FALLBACK_URL", default.llm_fallback_url),
             llm_model=env.get("LLM_MODEL", default.llm_model),
+            tool_url=env.get("TOOL_URL", default.tool_url),
             jwt_secret=env["JWT_SECRET"],
             log_level=env.get("LOG_LEVEL", default.log_level).upper(),
             listen=tuple(filter(None, env.get("LISTEN", "").split(","))),

@@ -1,4 +1,4 @@
-"""validate -> cache -> (retrieve -> generate ->) persist, compiled with a checkpointer for one turn."""
+"""validate -> cache -> (retrieve -> tool -> generate ->) persist, with a checkpointer for one turn."""
 
 from __future__ import annotations
 
@@ -44,12 +44,14 @@ def build() -> Graph:
     graph.add_node("validate", nodes.validate)
     graph.add_node("cache", nodes.cache)
     graph.add_node("retrieve", nodes.retrieve)
+    graph.add_node("tool", nodes.tool)
     graph.add_node("generate", nodes.generate)
     graph.add_node("persist", nodes.persist)
     graph.add_edge(START, "validate")
     graph.add_edge("validate", "cache")
     graph.add_conditional_edges("cache", _after_cache, ["retrieve", "persist"])
-    graph.add_edge("retrieve", "generate")
+    graph.add_edge("retrieve", "tool")
+    graph.add_edge("tool", "generate")
     graph.add_edge("generate", "persist")
     graph.add_edge("persist", END)
     return graph.compile()

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import httpx
 import openai
 from langchain_core.messages import BaseMessage
-from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from .breaker import Breaker, BreakerOpen
 from .errors import ModelsUnavailable
 
 log = logging.getLogger(__name__)
-DIMENSIONS = 64
 # What a provider may make the client raise, malformed answers included.
 PROVIDER_ERRORS = (
     openai.OpenAIError,
@@ -42,15 +41,6 @@ class ChatModel(Protocol):
 
     def astream(self, input: list[BaseMessage]) -> AsyncIterator[BaseMessage]:
         """The answer in pieces."""
-
-
-class Embedder(Protocol):
-    """Turns texts into vectors of one model's space."""
-
-    model: str
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text; raises one of PROVIDER_ERRORS."""
 
 
 @dataclass(frozen=True)
@@ -114,25 +104,6 @@ class Models:
         return text, str(meta.get("model_name", ""))
 
 
-class OpenAIEmbedder:
-    """Embeddings of the primary provider."""
-
-    def __init__(self, client: OpenAIEmbeddings, breaker: Breaker, *, timeout: float) -> None:
-        self.model = client.model
-        self._client = client
-        self._breaker = breaker
-        self._timeout = timeout
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector of DIMENSIONS a text; raises one of PROVIDER_ERRORS."""
-        with self._breaker.guard():
-            async with asyncio.timeout(self._timeout):
-                vectors = await self._client.aembed_documents(list(texts))
-            if len(vectors) != len(texts) or any(len(vector) != DIMENSIONS for vector in vectors):
-                raise ValueError("vectors of another shape than asked for")
-            return vectors
-
-
 def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
     """A client that neither retries nor waits longer than `timeout` seconds for any byte."""
     return ChatOpenAI(
@@ -143,21 +114,3 @@ def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
         max_retries=0,
         timeout=httpx.Timeout(timeout, connect=0.5),
     )
-
-
-def embeddings(url: str, name: str, timeout: float) -> OpenAIEmbeddings:
-    """A client for texts as they are; counting tokens would download a table from the internet."""
-    return OpenAIEmbeddings(
-        base_url=url,
-        api_key=SecretStr("sample"),
-        model=name,
-        dimensions=DIMENSIONS,
-        check_embedding_ctx_length=False,
-        max_retries=0,
-        timeout=httpx.Timeout(timeout, connect=0.5),
-    )
-
-
-def vector_text(vector: Sequence[float]) -> str:
-    """A vector as pgvector reads it."""
-    return "[" + ",".join(f"{value:.6f}" for value in vector) + "]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -16,17 +17,22 @@ import uvicorn
 from fastapi import FastAPI
 
 from .api import Parts, make_app
+from .breaker import Breaker
 from .cache import RedisCache, connect
 from .config import Settings
 from .database import make_pool
+from .embedding import OpenAIEmbedder, embeddings
+from .freshness import Watermarks
 from .graph import build
-from .health import Dependency, postgres, provider
-from .llm import Models, OpenAIEmbedder, chat_model, embeddings
+from .health import Dependency, answers, postgres, provider
+from .ingest import Ingester
+from .llm import Models, chat_model
 from .logs import configure
 from .metrics import Metrics
 from .readiness import Readiness
 from .retrieval import VectorRetriever
 from .runner import Runner
+from .tool import SearchTool
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +60,40 @@ def make_service(settings: Settings) -> FastAPI:
             check_timeout=settings.retrieve_timeout / 2,
             writable=False,
         )
+        ingesting = make_pool(
+            settings.database_url,
+            name="documents-primary",
+            size=settings.documents_pool_size,
+            check_timeout=settings.check_timeout,
+        )
+        # A pool of its own: session reads in a failover must not take retrieval's connections.
+        reading = make_pool(
+            settings.retrieval_dsn,
+            name="reading",
+            size=2,
+            check_timeout=settings.check_timeout,
+            writable=False,
+        )
         # A breaker for each of the provider's endpoints: on a common one, embeddings that go well would keep
-        # closed what chats that fail should open.
-        embedder = OpenAIEmbedder(
-            embeddings(settings.llm_primary_url, f"{settings.llm_model}-embedding", settings.embed_timeout),
-            metrics.breaker("embeddings"),
-            timeout=settings.embed_timeout,
+        # closed what chats that fail should open, and embeddings that stay broken would fail its every probe.
+        embedder, batches = _embedders(settings, metrics.breaker("embeddings"))
+        one_space = "embedding-space" not in settings.without
+        watermarks = Watermarks()
+        retriever = VectorRetriever(
+            (documents, ingesting) if "retrieval-fallback" not in settings.without else (documents,),
+            embedder,
+            watermarks,
+            timeout=settings.retrieve_timeout,
+            stale_after=settings.stale_after if "staleness" not in settings.without else math.inf,
+            one_space=one_space,
+        )
+        tools = httpx.AsyncClient(timeout=settings.tool_timeout)
+        tool = SearchTool(
+            tools,
+            settings.tool_url,
+            metrics.breaker("tool", guarding="tool-breaker" not in settings.without),
+            timeout=settings.tool_timeout,
+            optional="tool-fallback" not in settings.without,
         )
         models = Models(
             chat_model(settings.llm_primary_url, settings.llm_model, settings.llm_timeout),
@@ -75,32 +109,41 @@ def make_service(settings: Settings) -> FastAPI:
             timeout=patience,
             optional="cache-fallback" not in settings.without,
         )
-        readiness = Readiness(probes, embedder)
+        readiness = Readiness(probes, batches)
         runner = Runner(
             pool,
             build(),
             cache,
-            VectorRetriever(documents, embedder, timeout=settings.retrieve_timeout),
+            retriever,
+            tool,
             models,
             replica=settings.node,
             deadline=settings.request_deadline,
             start_within=settings.start_within,
             idempotent="idempotency" not in settings.without,
+            serve_stale="stale-answers" not in settings.without,
+            standby=reading if "read-only" not in settings.without else None,
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,
         )
-        async with httpx.AsyncClient(timeout=0.7) as client:
+        ingester = Ingester(ingesting, batches, settings.request_deadline, one_space=one_space)
+        async with httpx.AsyncClient(timeout=0.7) as client, tools:
             dependencies = {
                 "postgres": Dependency(postgres(probes), vital=True),
                 "redis": Dependency(cache.ping),
                 "llm-primary": Dependency(provider(client, settings.llm_primary_url)),
                 "llm-fallback": Dependency(provider(client, settings.llm_fallback_url)),
+                "tool": Dependency(answers(client, f"{settings.tool_url}/health/live")),
             }
-            app.state.parts = Parts(settings, metrics, runner, readiness, dependencies)
-            pools = (pool, probes, documents)
+            app.state.parts = Parts(settings, metrics, runner, readiness, dependencies, ingester)
+            pools = (pool, probes, documents, ingesting, reading)
             for opened in pools:
                 await opened.open(wait=False)
-            watching = [asyncio.create_task(readiness.watch()), asyncio.create_task(readiness.embed())]
+            watching = [
+                asyncio.create_task(readiness.watch()),
+                asyncio.create_task(readiness.embed()),
+                asyncio.create_task(watermarks.watch(ingesting)),
+            ]
             # What is loaded now stays: full collections would only stall requests.
             gc.collect()
             gc.freeze()
@@ -113,6 +156,14 @@ def make_service(settings: Settings) -> FastAPI:
             log.info("stopped")
 
     return make_app(metrics, lifespan)
+
+
+def _embedders(settings: Settings, breaker: Breaker) -> tuple[OpenAIEmbedder, OpenAIEmbedder]:
+    """For questions, which must be quick, and for batches of documents."""
+    client, model = embeddings(settings.llm_primary_url), f"{settings.llm_model}-embedding"
+    quick = OpenAIEmbedder(client, model, breaker, timeout=settings.embed_timeout)
+    batches = OpenAIEmbedder(client, model, breaker, timeout=settings.ingest_timeout)
+    return quick, batches
 
 
 class DrainingServer(uvicorn.Server):

@@ -57,9 +57,9 @@ class Metrics:
         )
         self._breakers: list[Breaker] = []
 
-    def breaker(self, name: str, *, failures: int = 5, open_s: float = 2.0) -> Breaker:
-        """A breaker whose state and transitions are exported."""
-        limit = failures if self._guarding else sys.maxsize
+    def breaker(self, name: str, *, failures: int = 5, open_s: float = 2.0, guarding: bool = True) -> Breaker:
+        """A breaker whose state and transitions are exported; one that is not `guarding` never opens."""
+        limit = failures if self._guarding and guarding else sys.maxsize
         made = Breaker(
             name, failures=limit, open_s=open_s, one_probe=self._one_probe, on_change=self._changed
         )

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
@@ -25,8 +26,10 @@ from .database import TROUBLE, Connection, Pool
 from .errors import Broken, ModelsUnavailable, Refusal
 from .graph import Graph, TurnSaver, with_saver
 from .llm import Models
+from .reading import read_session
 from .retrieval import Retriever
 from .state import Answer, ChatState, Turn, TurnContext, fresh
+from .tool import Tool
 
 log = logging.getLogger(__name__)
 Emit = Callable[[str, str], None]
@@ -52,11 +55,14 @@ class Runner:
     graph: Graph
     cache: Cache
     retriever: Retriever
+    tool: Tool
     models: Models
     replica: str
     deadline: float
     start_within: float
     idempotent: bool = True
+    serve_stale: bool = True
+    standby: Pool | None = None
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
     _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
@@ -94,23 +100,17 @@ class Runner:
         except ModelsUnavailable as error:
             raise self._unavailable("no model answers; the turn was recorded", progress) from error
 
-    async def read(self, session: str, subject: str) -> dict[str, object]:
-        """The session's turns from the primary; raises Refusal. Reading twice is safe, so it may."""
+    async def read(self, session: str, subject: str) -> dict[str, Any]:
+        """The session's turns, from the standby while no primary answers; raises Refusal."""
         try:
-            async with asyncio.timeout(self.deadline):
-                for last in (False, True):
-                    try:
-                        async with self._connection(self.start_within) as conn:
-                            return await turns.read_session(conn, session, subject)
-                    except Broken:
-                        if last:
-                            raise
-        except (TimeoutError, PoolTimeout, Broken) as error:
+            found = await read_session(self.pool, self.standby, session, subject, deadline=self.deadline)
+        except Refusal as refusal:
+            if refusal.status == 503:
+                self.on_trouble()
+            raise
+        if found["degraded"]:
             self.on_trouble()
-            raise Refusal(503, "the database does not answer", retry_after=1) from error
-        except psycopg.Error as error:
-            raise Refusal(503, "the database refused", retry_after=1) from error
-        raise AssertionError("unreachable")
+        return found
 
     async def _attempt(
         self,
@@ -153,7 +153,17 @@ class Runner:
         store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(
             _store, conn, self.replica, not self.idempotent
         )
-        context = TurnContext(turn, self.cache, self.retriever, self.models, store, admission.history, emit)
+        context = TurnContext(
+            turn,
+            self.cache,
+            self.retriever,
+            self.tool,
+            self.models,
+            store,
+            admission.history,
+            emit,
+            self.serve_stale,
+        )
         entry: ChatState | None = fresh(turn)
         if admission.again:
             # The key was admitted before, by a run that broke off: go on from its last checkpoint.

@@ -10,12 +10,12 @@ import logging
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
+from . import ingest
 from .database import Connection
 from .documents import DOCUMENTS
-from .llm import Embedder, vector_text
 
 log = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
 LOCK = 0x626C61636B  # any constant: "black"
 
 TABLES = """
@@ -50,6 +50,7 @@ async def ensure_schema(conn: Connection) -> bool:
     try:
         if await _version(conn) != VERSION:
             await conn.execute(TABLES)
+            await conn.execute(ingest.TABLES)
             await AsyncPostgresSaver(conn).setup()
             async with conn.transaction():
                 await conn.execute("LOCK TABLE documents IN EXCLUSIVE MODE")
@@ -64,22 +65,6 @@ async def ensure_schema(conn: Connection) -> bool:
         if not conn.closed:
             await conn.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
     return True
-
-
-async def embed_documents(conn: Connection, embedder: Embedder) -> bool:
-    """Give every document its vector; False while some have none. Raises what the provider raises."""
-    rows = await (
-        await conn.execute("SELECT id, content FROM documents WHERE embedding IS NULL ORDER BY id LIMIT 100")
-    ).fetchall()
-    if not rows:
-        return True
-    vectors = await embedder.embed([row["content"] for row in rows])
-    async with conn.transaction(), conn.cursor() as cursor:
-        await cursor.executemany(
-            "UPDATE documents SET embedding = %s::vector, model = %s WHERE id = %s",
-            [(vector_text(v), embedder.model, row["id"]) for v, row in zip(vectors, rows, strict=True)],
-        )
-    return False
 
 
 async def _version(conn: Connection) -> int | None:

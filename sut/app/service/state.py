@@ -9,6 +9,7 @@ from typing import TypeAlias, TypedDict
 from .cache import Cache
 from .llm import Models
 from .retrieval import Retriever
+from .tool import Tool
 
 HISTORY = 6  # exchanges that a model is shown
 Exchange: TypeAlias = tuple[str, str]  # what was asked, what was answered
@@ -45,6 +46,7 @@ class ChatState(TypedDict, total=False):
     turn: str
     message: str
     context: str
+    results: str
     answer: str
     model: str
     degraded: str
@@ -61,10 +63,12 @@ class TurnContext:
     turn: Turn
     cache: Cache
     retriever: Retriever
+    tool: Tool
     models: Models
     store: Callable[[Turn, Answer], Awaitable[Answer]]
     history: tuple[Exchange, ...] = ()
     emit: Callable[[str, str], None] | None = None
+    serve_stale: bool = True
 
 
 def fresh(turn: Turn) -> ChatState:
@@ -73,6 +77,7 @@ def fresh(turn: Turn) -> ChatState:
         "turn": turn.id,
         "message": turn.message,
         "context": "",
+        "results": "",
         "answer": "",
         "model": "",
         "degraded": "",
