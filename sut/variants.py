@@ -98,6 +98,10 @@ VARIANTS = (
     Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
     Variant("crowded-probes", "a half-open breaker lets every call through", **_without("one-probe", *APPS)),
     Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
+    Variant("no-rate-limit", "no user is ever told to wait", **_without("rate-limit", *APPS)),
+    Variant("no-shedding", "every turn is taken on, however many wait", **_without("shedding", *APPS)),
+    Variant("no-bulkhead", "a slow dependency may hold every turn", **_without("bulkhead", *APPS)),
+    Variant("no-retry-budget", "providers are asked again without bounds", **_without("retry-budget", *APPS)),
     Variant(
         "no-redispatch",
         "the front neither checks the app replicas nor tries another",

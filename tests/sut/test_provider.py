@@ -10,8 +10,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from langchain_core.messages import HumanMessage
 
 from sut.app.service.breaker import Breaker
-from sut.app.service.llm import DIMENSIONS, Models, OpenAIEmbedder, chat_model, embeddings
+from sut.app.service.llm import DIMENSIONS, OpenAIEmbedder, chat_model, embeddings
 from sut.llm.provider import Provider
+
+from .fakes import models
 
 
 def serve(use: Callable[[str, Any], Awaitable[None]]) -> None:
@@ -28,14 +30,16 @@ def serve(use: Callable[[str, Any], Awaitable[None]]) -> None:
 def test_answers_are_the_same_whole_and_streamed_and_counted() -> None:
     async def use(url: str, client: Any) -> None:
         model = chat_model(url, "sample", 2.0)
-        models = Models(model, model, Breaker("llm-primary"), timeout=2.0)
+        asking = models(model, model, timeout=2.0)
         pieces: list[str] = []
-        whole = await models.answer([HumanMessage("hi there")])
-        streamed = await models.answer([HumanMessage("hi there")], lambda _, text: pieces.append(text))
+        whole = await asking.answer([HumanMessage("hi there")])
+        streamed = await asking.answer([HumanMessage("hi there")], lambda _, text: pieces.append(text))
         assert whole == streamed
         assert "".join(pieces) == whole.text
         assert len(pieces) > 3
         assert whole.model == "model-1"
+        assert whole.usage == streamed.usage, "a stream tells its usage too"
+        assert whole.usage.completion == len(pieces)
         told = await (await client.get("/admin/requests")).json()
         assert [(e["path"], e["model"], e["stream"], e["asked"], e["fault"]) for e in told.pop("log")] == [
             ("/v1/chat/completions", "sample", False, "hi there", None),

@@ -15,17 +15,15 @@ from psycopg_pool import PoolTimeout
 from blackstart.platforms.engine import connect
 from blackstart.platforms.waiting import wait_for
 from blackstart.stack.images import ensure_images
-from sut.app.service.breaker import Breaker
 from sut.app.service.database import CONNECT, Connection, DroppingConnection, Pool, make_pool
 from sut.app.service.errors import Refusal
 from sut.app.service.graph import build
-from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.schema import ensure_schema
 from sut.app.service.state import HISTORY, Answer
 from sut.stack import stack
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, nothing, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, models, nothing, turn
 
 pytestmark = pytest.mark.integration
 START = """
@@ -88,13 +86,13 @@ def replica(
     start_within: float = 2.0,
 ) -> Runner:
     """A replica's runner on its own pool."""
-    models = Models(model or FakeModel(), FakeModel("model-2"), Breaker("llm-primary"), timeout=deadline)
+    asking = models(model or FakeModel(), FakeModel("model-2"), timeout=deadline)
     return Runner(
         pool,
         build(),
         FakeCache(),
         FakeRetriever(before=retrieve),
-        models,
+        asking,
         replica=pool.name,
         deadline=deadline,
         start_within=start_within,
@@ -268,6 +266,7 @@ def test_sessions_and_keys_belong_to_their_owner_and_message(dsn: str) -> None:
                 "session": "never written",
                 "ids": [],
                 "turns": [],
+                "usage": {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0},
             }
             assert (await runner.read("mine", "ann"))["ids"] == ["k1"]
 

@@ -15,15 +15,19 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from .answers import blamed
 from .api import Parts, make_app
+from .bounded import BoundedRetriever
 from .cache import RedisCache, connect
 from .config import Settings
 from .database import make_pool
 from .graph import build
 from .health import Dependency, postgres, provider
-from .llm import Models, OpenAIEmbedder, chat_model, embeddings
+from .limits import LimitMetrics
+from .llm import OpenAIEmbedder, embeddings
 from .logs import configure
 from .metrics import Metrics
+from .providers import make_models
 from .readiness import Readiness
 from .retrieval import VectorRetriever
 from .runner import Runner
@@ -36,6 +40,7 @@ def make_service(settings: Settings) -> FastAPI:
     metrics = Metrics(
         breakers="breakers" not in settings.without, one_probe="one-probe" not in settings.without
     )
+    limit_metrics = LimitMetrics(metrics.registry)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -58,20 +63,17 @@ def make_service(settings: Settings) -> FastAPI:
         # closed what chats that fail should open.
         embedder = OpenAIEmbedder(
             embeddings(settings.llm_primary_url, f"{settings.llm_model}-embedding", settings.embed_timeout),
-            metrics.breaker("embeddings"),
+            metrics.breaker("embeddings", blame=blamed),
             timeout=settings.embed_timeout,
         )
-        models = Models(
-            chat_model(settings.llm_primary_url, settings.llm_model, settings.llm_timeout),
-            chat_model(settings.llm_fallback_url, settings.llm_model, settings.llm_timeout),
-            metrics.breaker("llm-primary"),
-            timeout=settings.llm_timeout,
-        )
+        models = make_models(settings, metrics, limit_metrics)
         patience = settings.cache_timeout if "cache-timeout" not in settings.without else 60.0
         redis = connect(settings.redis_sentinels, settings.redis_master, patience)
+        redis_breaker = metrics.breaker("redis")
+        limits = limit_metrics.limits(settings, redis, redis_breaker, patience)
         cache = RedisCache(
             redis,
-            metrics.breaker("redis"),
+            redis_breaker,
             timeout=patience,
             optional="cache-fallback" not in settings.without,
         )
@@ -80,12 +82,17 @@ def make_service(settings: Settings) -> FastAPI:
             pool,
             build(),
             cache,
-            VectorRetriever(documents, embedder, timeout=settings.retrieve_timeout),
+            BoundedRetriever(
+                VectorRetriever(documents, embedder, timeout=settings.retrieve_timeout),
+                limit_metrics.bulkhead("retrieval", settings),
+                settings.embed_timeout + settings.retrieve_timeout,
+            ),
             models,
             replica=settings.node,
             deadline=settings.request_deadline,
             start_within=settings.start_within,
             idempotent="idempotency" not in settings.without,
+            budget_micros=round(settings.session_budget_usd * 1e6),
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,
         )
@@ -96,7 +103,7 @@ def make_service(settings: Settings) -> FastAPI:
                 "llm-primary": Dependency(provider(client, settings.llm_primary_url)),
                 "llm-fallback": Dependency(provider(client, settings.llm_fallback_url)),
             }
-            app.state.parts = Parts(settings, metrics, runner, readiness, dependencies)
+            app.state.parts = Parts(settings, metrics, runner, readiness, dependencies, limits)
             pools = (pool, probes, documents)
             for opened in pools:
                 await opened.open(wait=False)

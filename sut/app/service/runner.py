@@ -22,6 +22,7 @@ from psycopg_pool import PoolTimeout
 from . import turns
 from .cache import Cache
 from .database import TROUBLE, Connection, Pool
+from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
 from .graph import Graph, TurnSaver, with_saver
 from .llm import Models
@@ -57,6 +58,7 @@ class Runner:
     deadline: float
     start_within: float
     idempotent: bool = True
+    budget_micros: int | None = None
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
     _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
@@ -65,9 +67,12 @@ class Runner:
 
     async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
         """The answer, stored; raises Refusal."""
+        with narrowed(self.deadline) as until:
+            return await self._run(turn, emit, until)
+
+    async def _run(self, turn: Turn, emit: Emit | None, until: Deadline) -> Answer:
         progress = Progress()
-        now = asyncio.get_running_loop().time
-        deadline, start_by = now() + self.deadline, now() + self.start_within
+        deadline, start_by = until.ends, min(until.began + self.start_within, until.ends)
         try:
             async with asyncio.timeout_at(deadline) as limit, self._alone(turn.session, start_by):
                 try:
@@ -92,12 +97,14 @@ class Runner:
             log.exception("the database refused")
             raise self._unavailable("the database refused", progress) from error
         except ModelsUnavailable as error:
-            raise self._unavailable("no model answers; the turn was recorded", progress) from error
+            unavailable = self._unavailable("no model answers; the turn was recorded", progress)
+            unavailable.retry_after = error.retry_after
+            raise unavailable from error
 
     async def read(self, session: str, subject: str) -> dict[str, object]:
         """The session's turns from the primary; raises Refusal. Reading twice is safe, so it may."""
         try:
-            async with asyncio.timeout(self.deadline):
+            async with asyncio.timeout_at(current(self.deadline).ends):
                 for last in (False, True):
                     try:
                         async with self._connection(self.start_within) as conn:
@@ -128,7 +135,7 @@ class Runner:
                 raise Refusal(503, refusal.reason, retry_after=1, not_applied=not progress.sent) from None
             try:
                 progress.sent = True
-                admission = await turns.admit(conn, turn)
+                admission = await turns.admit(conn, turn, self.budget_micros)
                 if admission.stored and self.idempotent:
                     return admission.stored if not again else replace(admission.stored, replayed=False)
                 return await self._graph(conn, turn, emit, admission)
