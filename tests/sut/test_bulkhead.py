@@ -14,32 +14,46 @@ from sut.app.service.retrieval import RetrievalUnavailable
 from .fakes import FakeRetriever
 
 
-def test_one_call_too_many_is_not_made_and_a_burst_is_no_trouble() -> None:
+async def held(bulkhead: Bulkhead, done: asyncio.Event) -> asyncio.Task[None]:
+    """A call that is under way until `done`."""
+
+    async def call() -> None:
+        async with bulkhead.enter():
+            await done.wait()
+
+    before, task = bulkhead.in_use, asyncio.create_task(call())
+    while bulkhead.in_use == before:
+        await asyncio.sleep(0)
+    return task
+
+
+def test_one_call_too_many_is_not_made() -> None:
     full: list[str] = []
 
     async def go() -> None:
-        bulkhead = Bulkhead("tool", 2, wait_s=0.05, on_full=full.append)
-        done = asyncio.Event()
-        inside: list[int] = []
-
-        async def call(number: int) -> None:
-            async with bulkhead.enter():
-                inside.append(number)
-                await done.wait()
-
-        held = [asyncio.create_task(call(number)) for number in (1, 2)]
+        bulkhead, done = Bulkhead("tool", 2, wait_s=0.05, on_full=full.append), asyncio.Event()
+        calls = [await held(bulkhead, done), await held(bulkhead, done)]
         with pytest.raises(NotAsked, match="tool"):
-            await call(3)
-        late = asyncio.create_task(call(4))
-        while bulkhead.in_use < 2 or late.done():
-            await asyncio.sleep(0)
+            async with bulkhead.enter():
+                pytest.fail("a third call")
         done.set()
-        await asyncio.gather(*held, late)
-        assert inside == [1, 2, 4]
+        await asyncio.gather(*calls)
         assert bulkhead.in_use == 0
 
     asyncio.run(go())
     assert full == ["tool"]
+
+
+def test_a_burst_that_is_soon_over_is_no_trouble() -> None:
+    async def go() -> None:
+        bulkhead, done = Bulkhead("tool", 1, wait_s=60), asyncio.Event()
+        first = await held(bulkhead, done)
+        late = asyncio.create_task(held(bulkhead, done))
+        await asyncio.sleep(0)
+        done.set()
+        await asyncio.gather(first, late)
+
+    asyncio.run(asyncio.wait_for(go(), 30))
 
 
 def test_without_a_limit_nothing_is_refused() -> None:
@@ -70,14 +84,15 @@ def test_retrieval_that_is_full_or_slow_is_done_without() -> None:
 
     async def go() -> None:
         bulkhead = Bulkhead("retrieval", 1, wait_s=0.05)
-        slow = BoundedRetriever(FakeRetriever(before=for_ever), bulkhead, 0.2)
+        slow = BoundedRetriever(FakeRetriever(before=for_ever), bulkhead, 1.0)
         quick = BoundedRetriever(FakeRetriever(), bulkhead, 0.2)
-        held = asyncio.create_task(slow.search("?"))
-        await asyncio.sleep(0)
+        waiting = asyncio.create_task(slow.search("?"))
+        while not bulkhead.in_use:
+            await asyncio.sleep(0)
         with pytest.raises(RetrievalUnavailable, match="NotAsked"):
             await quick.search("?")
         with pytest.raises(RetrievalUnavailable, match="TimeoutError"):
-            await held
+            await waiting
         assert await quick.search("?") == ["one", "two"]
 
     asyncio.run(go())

@@ -16,11 +16,11 @@ from sut.llm.provider import Provider
 from .fakes import models
 
 
-def serve(use: Callable[[str, Any], Awaitable[None]]) -> None:
+def serve(use: Callable[[str, Any], Awaitable[None]], cheap: str = "") -> None:
     """Run `use(url, client)` against a provider of its own."""
 
     async def go() -> None:
-        provider = Provider(node="llm-1", model="model-1", seed=1, latency=0, per_token=0)
+        provider = Provider(node="llm-1", model="model-1", cheap=cheap, seed=1, latency=0, per_token=0)
         async with TestClient(TestServer(provider.app())) as client:
             await use(str(client.make_url("/v1")), client)
 

@@ -45,6 +45,7 @@ def test_without_a_ratio_there_is_no_end_of_retries() -> None:
     ("headers", "seconds"),
     [
         ({}, 0),
+        ({"Date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
         ({"Retry-After": "20"}, 20),
         ({"Retry-After": "0"}, 0),
         ({"Retry-After": "-5"}, 0),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import httpx
 
 # A provider that names a day is asked again after this time all the same: its quota may have been raised.
 LONGEST_S = 300.0
@@ -61,12 +59,14 @@ class RetryBudget:
         return granted
 
 
-def retry_after(headers: httpx.Headers) -> float:
+def retry_after(headers: Mapping[str, str]) -> float:
     """The seconds that an answer asks its caller to wait, at most LONGEST_S; 0 if it does not.
 
     A date is compared with the answer's own: the two clocks need not agree.
     """
     said = headers.get("Retry-After", "").strip()
+    if not said:
+        return 0.0
     try:
         wait = float(said) if said.isdecimal() else (_date(said) - _date(headers.get("Date"))).total_seconds()
     except (TypeError, ValueError):
