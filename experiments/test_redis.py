@@ -8,13 +8,14 @@ from fixtures.cache import keep, kept, primary
 pytestmark = pytest.mark.headline
 
 CHATS = {"chat": 1.0, "session": 1.0}
+MODES = ["no-cache", "local-rate-limit"]
 
 
 @experiment(
     hypothesis="When the Redis primary dies, a Sentinel promotes the replica, and chats go on throughout "
     "without the cache.",
     runbook="redis-primary-down",
-    objectives=Objectives(availability=CHATS, interrupted=0, mode=["no-cache"], lost=0, duplicate=0),
+    objectives=Objectives(availability=CHATS, interrupted=0, mode=MODES, lost=0, duplicate=0),
     control=Control(variant="no-cache-fallback", breaks="availability"),
 )
 def test_primary_killed(drill: Drill) -> None:
@@ -40,7 +41,7 @@ def test_primary_back_at_once(drill: Drill) -> None:
 @experiment(
     hypothesis="When one replica's way to the cache is slow, its chats skip the cache and are hardly later.",
     runbook="redis-slow",
-    objectives=Objectives(p99={"chat": "+150ms"}, availability=CHATS, interrupted=0, mode=["no-cache"]),
+    objectives=Objectives(p99={"chat": "+150ms"}, availability=CHATS, interrupted=0, mode=MODES),
     control=Control(variant="no-cache-timeout", breaks="p99"),
 )
 def test_slow_edge(drill: Drill) -> None:

@@ -14,6 +14,9 @@ ZONES = ("a", "b", "c")
 #: The name by which the Sentinels know the group of Redis instances.
 REDIS_MASTER = "cache"
 
+#: The model that a provider offers beside its strong one.
+CHEAP_MODEL = "sample-mini"
+
 #: For a stack that lives for one run on 127.0.0.1; they are redacted in reports all the same.
 APP_PASSWORD = "sample-app-password"
 POSTGRES_PASSWORD = "sample-postgres-password"

@@ -113,6 +113,10 @@ VARIANTS = (
     ),
     Variant("no-read-only", "the standby serves no sessions", **_without("read-only", *APPS)),
     Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
+    Variant("no-rate-limit", "no user is ever told to wait", **_without("rate-limit", *APPS)),
+    Variant("no-shedding", "every turn is taken on, however many wait", **_without("shedding", *APPS)),
+    Variant("no-bulkhead", "a slow dependency may hold every turn", **_without("bulkhead", *APPS)),
+    Variant("no-retry-budget", "providers are asked again without bounds", **_without("retry-budget", *APPS)),
     Variant(
         "no-redispatch",
         "the front neither checks the app replicas nor tries another",

@@ -8,9 +8,13 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 
+from sut.app.service.breaker import Breaker
+from sut.app.service.bulkhead import Bulkhead
 from sut.app.service.cache import CacheUnavailable
 from sut.app.service.embedding import Embedded
 from sut.app.service.ingest import Document
+from sut.app.service.llm import ChatModel, Models, Provider, Target
+from sut.app.service.retries import RetryBudget
 from sut.app.service.retrieval import Found, RetrievalUnavailable
 from sut.app.service.state import Answer, Turn
 from sut.app.service.tool import ToolUnavailable
@@ -110,28 +114,52 @@ class FakeModel:
     fail_after: int | None = None
     calls: int = 0
     seen: list[list[BaseMessage]] = field(default_factory=list)
+    options: list[dict[str, Any]] = field(default_factory=list)
+    error: Exception = field(default_factory=lambda: ConnectionResetError("down"))
     before: Hook = nothing
 
-    async def ainvoke(self, input: list[BaseMessage]) -> BaseMessage:
+    async def ainvoke(self, input: list[BaseMessage], **options: Any) -> BaseMessage:
         """As ChatModel."""
         self.calls += 1
         self.seen.append(input)
+        self.options.append(options)
         await self.before()
         if self.fail_after is not None:
-            raise ConnectionResetError("down")
+            raise self.error
         return AIMessage(self.text, response_metadata=self._meta())
 
-    async def astream(self, input: list[BaseMessage]) -> AsyncIterator[BaseMessage]:
+    async def astream(self, input: list[BaseMessage], **options: Any) -> AsyncIterator[BaseMessage]:
         """As ChatModel."""
         self.calls += 1
+        self.options.append(options)
         for number, word in enumerate(self.text.split()):
             if number == self.fail_after:
-                raise ConnectionResetError("cut")
+                raise self.error
             yield AIMessageChunk(content=word)
         yield AIMessageChunk(content="", response_metadata=self._meta())
 
     def _meta(self) -> dict[str, Any]:
         return {"model_name": self.name, "finish_reason": self.finish}
+
+
+def target(
+    client: ChatModel,
+    provider: str = "primary",
+    tier: str = "strong",
+    breaker: Breaker | None = None,
+    budget: RetryBudget | None = None,
+    name: str = "",
+) -> Target:
+    """A model at a provider of its own, without limits unless given."""
+    at = Provider(provider, Bulkhead(provider), budget or RetryBudget(None))
+    return Target(at, tier, client, breaker or Breaker(f"llm-{provider}"), name)
+
+
+def models(
+    primary: ChatModel, fallback: ChatModel, breaker: Breaker | None = None, timeout: float = 1.0
+) -> Models:
+    """Two providers with one model each."""
+    return Models([target(primary, breaker=breaker), target(fallback, "fallback")], timeout=timeout)
 
 
 @dataclass

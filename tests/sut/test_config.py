@@ -33,6 +33,9 @@ def test_settings_come_from_the_environment() -> None:
         ({}, "JWT_SECRET"),
         ({"JWT_SECRET": "x", "REDIS_SENTINELS": "sentinel-1"}, "REDIS_SENTINELS"),
         ({"JWT_SECRET": "x", "PORT": "http"}, "PORT"),
+        ({"JWT_SECRET": "x", "USER_RATE": "0"}, "USER_RATE"),
+        ({"JWT_SECRET": "x", "SESSION_BUDGET_USD": "much"}, "SESSION_BUDGET_USD"),
+        ({"JWT_SECRET": "x", "LLM_PRICE": "2.5"}, "LLM_PRICE"),
     ],
 )
 def test_a_wrong_setting_is_named(env: dict[str, str], named: str) -> None:

@@ -9,13 +9,11 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
-from sut.app.service.breaker import Breaker
 from sut.app.service.errors import ModelsUnavailable, Refusal
 from sut.app.service.graph import build
-from sut.app.service.llm import Models
 from sut.app.service.state import Answer, ChatState, Exchange, Turn, TurnContext, fresh
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, models, turn
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "s1"}}
 
@@ -42,13 +40,13 @@ class Bench:
 
     def run(self, asked: Turn, *, resume: bool = False, history: tuple[Exchange, ...] = ()) -> ChatState:
         graph = build().copy(update={"checkpointer": self.saver})
-        models = Models(self.primary, self.fallback, Breaker("llm-primary"), timeout=1)
+        asking = models(self.primary, self.fallback)
         context = TurnContext(
             asked,
             self.cache,
             self.retriever,
             self.tool,
-            models,
+            asking,
             self.store,
             history,
             None,

@@ -20,15 +20,17 @@ from sut.app.service.embedding import (
     cosine,
     embeddings,
 )
-from sut.app.service.llm import PROVIDER_ERRORS, Models, chat_model
+from sut.app.service.llm import PROVIDER_ERRORS, chat_model
 from sut.llm.provider import Provider
 
+from .fakes import models
 
-def serve(use: Callable[[str, Any], Awaitable[None]]) -> None:
+
+def serve(use: Callable[[str, Any], Awaitable[None]], cheap: str = "") -> None:
     """Run `use(url, client)` against a provider of its own."""
 
     async def go() -> None:
-        provider = Provider(node="llm-1", model="model-1", seed=1, latency=0, per_token=0)
+        provider = Provider(node="llm-1", model="model-1", cheap=cheap, seed=1, latency=0, per_token=0)
         async with TestClient(TestServer(provider.app())) as client:
             await use(str(client.make_url("/v1")), client)
 
@@ -38,14 +40,16 @@ def serve(use: Callable[[str, Any], Awaitable[None]]) -> None:
 def test_answers_are_the_same_whole_and_streamed_and_counted() -> None:
     async def use(url: str, client: Any) -> None:
         model = chat_model(url, "sample", 2.0)
-        models = Models(model, model, Breaker("llm-primary"), timeout=2.0)
+        asking = models(model, model, timeout=2.0)
         pieces: list[str] = []
-        whole = await models.answer([HumanMessage("hi there")])
-        streamed = await models.answer([HumanMessage("hi there")], lambda _, text: pieces.append(text))
+        whole = await asking.answer([HumanMessage("hi there")])
+        streamed = await asking.answer([HumanMessage("hi there")], lambda _, text: pieces.append(text))
         assert whole == streamed
         assert "".join(pieces) == whole.text
         assert len(pieces) > 3
         assert whole.model == "model-1"
+        assert whole.usage == streamed.usage, "a stream tells its usage too"
+        assert whole.usage.completion == len(pieces)
         told = await (await client.get("/admin/requests")).json()
         assert [(e["path"], e["model"], e["stream"], e["asked"], e["fault"]) for e in told.pop("log")] == [
             ("/v1/chat/completions", "sample", False, "hi there", None),

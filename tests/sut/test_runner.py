@@ -13,15 +13,13 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from sut.app.service import runner as module
 from sut.app.service import turns
-from sut.app.service.breaker import Breaker
 from sut.app.service.database import Pool
 from sut.app.service.errors import Broken, Refusal
 from sut.app.service.graph import build
-from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.state import Answer, Turn
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, nothing, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, models, nothing, turn
 
 
 class FakeConnection:
@@ -58,7 +56,7 @@ class Database:
     async def lock(self, conn: object, session: str) -> None:
         self.attempts += 1
 
-    async def admit(self, conn: object, turn: Turn) -> turns.Admission:
+    async def admit(self, conn: object, turn: Turn, budget: int | None = None) -> turns.Admission:
         await self.before_admit()
         again = turn.id in self.admitted
         self.admitted.add(turn.id)
@@ -81,7 +79,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Database:
 
 
 def make(database: Database, model: FakeModel | None = None, deadline: float = 4.0) -> Runner:
-    models = Models(model or FakeModel(), FakeModel("model-2"), Breaker("llm-primary"), timeout=4.0)
+    asking = models(model or FakeModel(), FakeModel("model-2"), timeout=4.0)
     pool = cast(Pool, database)
     return Runner(
         pool,
@@ -89,7 +87,7 @@ def make(database: Database, model: FakeModel | None = None, deadline: float = 4
         FakeCache(),
         FakeRetriever(),
         FakeTool(),
-        models,
+        asking,
         "app-1",
         deadline=deadline,
         start_within=2.0,

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from sut.app.service.answers import blamed
 from sut.app.service.breaker import Breaker, State
+from sut.app.service.bulkhead import Bulkhead
 from sut.app.service.errors import Refusal
 from sut.app.service.tool import LARGEST, SearchTool, ToolUnavailable
 from sut.tool.catalogue import search
@@ -35,12 +37,20 @@ def ask(
     address: str,
     *,
     breaker: Breaker | None = None,
+    bulkhead: Bulkhead | None = None,
     optional: bool = True,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> list[str]:
     async def go() -> list[str]:
         async with httpx.AsyncClient(transport=transport) as client:
-            tool = SearchTool(client, address, breaker or Breaker("tool"), timeout=0.5, optional=optional)
+            tool = SearchTool(
+                client,
+                address,
+                breaker or Breaker("tool"),
+                bulkhead or Bulkhead("tool"),
+                timeout=0.5,
+                optional=optional,
+            )
             return await tool.search("Where are the spare batteries & parts?")
 
     return asyncio.run(go())
@@ -126,6 +136,13 @@ def test_garbage_opens_the_breaker_and_an_open_one_spares_the_tool(server: Serve
         with pytest.raises(ToolUnavailable):
             ask(url(server), breaker=breaker)
     assert (breaker.state, server.behaviour.searches) == (State.OPEN, 2)
+
+
+def test_a_full_bulkhead_spares_the_tool_and_is_not_blamed_on_it(server: Server) -> None:
+    breaker = Breaker("tool", failures=1, open_s=60, blame=blamed)
+    with pytest.raises(ToolUnavailable, match="NotAsked"):
+        ask(url(server), breaker=breaker, bulkhead=Bulkhead("tool", 0, wait_s=0.01))
+    assert (breaker.state, server.behaviour.searches) == (State.CLOSED, 0)
 
 
 def test_the_control_that_requires_the_tool_fails_the_turn() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -16,7 +17,6 @@ from blackstart.platforms.engine import connect
 from blackstart.platforms.waiting import wait_for
 from blackstart.stack.images import ensure_images
 from sut.app.service import retrieval
-from sut.app.service.breaker import Breaker
 from sut.app.service.database import CONNECT, Connection, DroppingConnection, Pool, make_pool
 from sut.app.service.embedding import DIMENSIONS, Embedded
 from sut.app.service.errors import Refusal
@@ -27,9 +27,10 @@ from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.schema import ensure_schema
 from sut.app.service.state import HISTORY, Answer
+from sut.app.service.usage import Price
 from sut.stack import stack
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, nothing, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, models, nothing, target, turn
 
 pytestmark = pytest.mark.integration
 START = """
@@ -92,14 +93,14 @@ def replica(
     start_within: float = 2.0,
 ) -> Runner:
     """A replica's runner on its own pool."""
-    models = Models(model or FakeModel(), FakeModel("model-2"), Breaker("llm-primary"), timeout=deadline)
+    asking = models(model or FakeModel(), FakeModel("model-2"), timeout=deadline)
     return Runner(
         pool,
         build(),
         FakeCache(),
         FakeRetriever(before=retrieve),
         FakeTool(),
-        models,
+        asking,
         replica=pool.name,
         deadline=deadline,
         start_within=start_within,
@@ -155,6 +156,38 @@ def test_a_model_is_shown_the_last_exchanges_of_the_session_only(dsn: str) -> No
             assert said[::2] == [f"question {number}" for number in range(2, HISTORY + 3)]
 
     asyncio.run(go())
+
+
+def test_a_session_is_billed_once_a_turn_and_ends_with_its_budget(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "bill") as pool:
+            runner = replica(pool)
+            runner = replace(runner, models=priced(), budget_micros=1)
+            await runner.run(turn("k1", "bill"))
+            await runner.run(turn("k1", "bill"))
+            bill = (await runner.read("bill", "ann"))["usage"]
+            assert isinstance(bill, dict)
+            assert bill["completion_tokens"] == 3
+            assert bill["cost_usd"] * 1e6 == bill["prompt_tokens"] + bill["completion_tokens"]
+            with pytest.raises(Refusal) as caught:
+                await runner.run(turn("k2", "bill"))
+            assert (caught.value.status, caught.value.not_applied) == (402, True)
+            async with pool.connection() as conn:
+                found = await conn.execute("SELECT id FROM admissions WHERE session = 'bill'")
+                assert [row["id"] for row in await found.fetchall()] == ["k1"]
+                # Admitted by a run that broke off: it is finished, whatever the session cost since.
+                await conn.execute(
+                    "INSERT INTO admissions (session, id, message, trace_id)"
+                    " VALUES ('bill', 'k3', 'How?', '')"
+                )
+            assert (await runner.run(turn("k3", "bill"))).text == "hello there"
+
+    asyncio.run(go())
+
+
+def priced() -> Models:
+    """One model at a dollar for a million tokens."""
+    return Models([replace(target(FakeModel()), price=Price(1.0, 1.0))], timeout=1.0)
 
 
 def test_one_key_at_two_replicas_at_once_is_stored_once(dsn: str) -> None:
@@ -274,6 +307,7 @@ def test_sessions_and_keys_belong_to_their_owner_and_message(dsn: str) -> None:
                 "ids": [],
                 "turns": [],
                 "degraded": [],
+                "usage": {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0},
             }
             assert (await runner.read("mine", "ann"))["ids"] == ["k1"]
 

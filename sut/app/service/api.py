@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,10 +16,12 @@ from starlette.types import Lifespan
 
 from .auth import subject
 from .config import Settings
+from .deadline import HEADER
 from .documents_api import DocumentsRequest
 from .errors import Refusal
 from .health import Dependency, report
 from .ingest import Document
+from .limits import Limits
 from .logs import trace_id
 from .metrics import Metrics
 from .middleware import Observed, sorted_set, sse
@@ -68,18 +70,22 @@ class Parts:
     readiness: Readiness
     dependencies: Mapping[str, Dependency]
     ingester: Ingests
+    limits: Limits = field(default_factory=Limits)
 
 
 class Guarded(APIRoute):
     """A route that asks who is there before it reads anything else: a stranger learns nothing from a 422."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler behind the check of the bearer token, whose `sub` is `request.state.subject`."""
+        """The handler behind the limits and the bearer token, whose `sub` is `request.state.subject`."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            secret = _parts(request).settings.jwt_secret
-            request.state.subject = subject(request.headers.get("Authorization"), secret)
+            parts = _parts(request)
+            request.state.subject = user = subject(
+                request.headers.get("Authorization"), parts.settings.jwt_secret
+            )
+            request.state.modes = await parts.limits.admit(user, request.headers.get(HEADER))
             return await handle(request)
 
         return guarded
@@ -94,7 +100,9 @@ async def chat(body: ChatRequest, request: Request, key: Key) -> dict[str, Any]:
     """Answer a message; the same key gets the same answer, once stored."""
     parts = _parts(request)
     turn = _turn(request, body, key)
-    return _shown(parts, turn, await parts.runner.run(turn))
+    await parts.limits.gate.enter()
+    answer = await _answered(parts, turn)
+    return _shown(parts, turn, answer, request.state.modes)
 
 
 @users.post("/chat/stream")
@@ -105,8 +113,17 @@ async def chat_stream(body: ChatRequest, request: Request, key: Key) -> Streamin
     """
     parts = _parts(request)
     turn = _turn(request, body, key)
+    await parts.limits.gate.enter()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(parts, turn), media_type="text/event-stream", headers=headers)
+    queue: Events = asyncio.Queue()
+    # Begun here: were the stream never read, the place at the gate would never be given back.
+    task = asyncio.create_task(_answered(parts, turn, lambda event, text: queue.put_nowait((event, text))))
+    # The client may go: the turn is finished all the same, its key asks for it later.
+    _finishing.add(task)
+    task.add_done_callback(_finishing.discard)
+    task.add_done_callback(lambda _: queue.put_nowait(("", "")))
+    events = _events(parts, turn, queue, task, request.state.modes)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 @users.get("/session/{session}")
@@ -117,6 +134,7 @@ async def session(session: Name, request: Request) -> dict[str, Any]:
     """
     parts = _parts(request)
     found = await parts.runner.read(session, request.state.subject)
+    found["degraded"] = sorted_set((*found["degraded"], *request.state.modes))
     _count(parts, found["degraded"])
     return found
 
@@ -175,24 +193,27 @@ def make_app(metrics: Metrics, lifespan: Lifespan[FastAPI] | None = None) -> Fas
     return app
 
 
-async def _events(parts: Parts, turn: Turn) -> AsyncIterator[bytes]:
-    queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-    task = asyncio.create_task(parts.runner.run(turn, lambda event, text: queue.put_nowait((event, text))))
-    task.add_done_callback(lambda _: queue.put_nowait(("", "")))
+async def _answered(parts: Parts, turn: Turn, emit: Emit | None = None) -> Answer:
+    """Run a turn that has its place at the gate, and give the place back."""
+    try:
+        return await parts.runner.run(turn, emit)
+    finally:
+        parts.limits.gate.leave()
+
+
+async def _events(
+    parts: Parts, turn: Turn, queue: Events, task: asyncio.Task[Answer], modes: tuple[str, ...]
+) -> AsyncIterator[bytes]:
     try:
         while (item := await queue.get())[0]:
             event, text = item
             yield sse(event, {"text": text} if event == "token" else {})
-        yield sse("done", _shown(parts, turn, await task))
+        yield sse("done", _shown(parts, turn, await task, modes))
     except Refusal as refusal:
         yield sse("error", {"status": refusal.status, "detail": refusal.reason})
-    finally:
-        # The client may have gone: the turn is finished all the same, its key asks for it later.
-        if not task.done():
-            _finishing.add(task)
-            task.add_done_callback(_finishing.discard)
 
 
+Events: TypeAlias = asyncio.Queue[tuple[str, str]]
 _finishing: set[asyncio.Task[Answer]] = set()
 
 
@@ -229,8 +250,9 @@ def _count(parts: Parts, degraded: Iterable[str]) -> None:
         parts.metrics.degradations.labels(mode).inc()
 
 
-def _shown(parts: Parts, turn: Turn, answer: Answer) -> dict[str, Any]:
-    degraded = sorted_set(answer.degraded)
+def _shown(parts: Parts, turn: Turn, answer: Answer, modes: tuple[str, ...]) -> dict[str, Any]:
+    """The answer; `modes` are degradations of this request, not of the turn as it is stored."""
+    degraded = sorted_set((*answer.degraded, *modes))
     if answer.replayed:
         parts.metrics.replays.inc()
     else:

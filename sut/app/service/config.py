@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .usage import Price
+
 #: What a negative control may take away, so that a drill shows that it would have noticed.
 PROTECTIONS = frozenset(
     {
         "breakers",
+        "bulkhead",
         "cache-fallback",
         "cache-timeout",
         "embedding-space",
         "idempotency",
         "one-probe",
+        "rate-limit",
         "read-only",
         "retrieval-fallback",
+        "retry-budget",
+        "shedding",
         "stale-answers",
         "staleness",
         "tool-breaker",
@@ -38,6 +44,9 @@ class Settings:
     llm_fallback_url: str = "http://127.0.0.1:8081/v1"
     llm_model: str = "sample"
     tool_url: str = "http://127.0.0.1:8082"
+    llm_cheap_model: str = "sample-mini"
+    llm_price: Price = field(default=Price(2.5, 10.0))
+    llm_cheap_price: Price = field(default=Price(0.15, 0.6))
     jwt_secret: str = field(default="", repr=False)
     log_level: str = "INFO"
     listen: tuple[str, ...] = ()
@@ -58,6 +67,19 @@ class Settings:
     # Small: after a failover all replicas reconnect at once, to a server that has only just been promoted.
     pool_size: int = 6
     documents_pool_size: int = 2
+    # Turns in work hold a connection each: more would only wait in the pool, where nobody counts them.
+    turns_in_work: int = 6
+    # As many as are answered before `start_within` ends if a turn takes a second.
+    turns_in_line: int = 12
+    # Calls at once to one dependency, of the turns in work.
+    bulkhead: int = 4
+    retry_ratio: float = 0.2
+    # Requests a second and user over all replicas, and at once.
+    user_rate: float = 200.0
+    user_burst: float = 400.0
+    replicas: int = 3
+    # What one conversation may cost.
+    session_budget_usd: float = 1.0
     without: frozenset[str] = frozenset()
 
     @property
@@ -82,14 +104,46 @@ class Settings:
             llm_fallback_url=env.get("LLM_FALLBACK_URL", default.llm_fallback_url),
             llm_model=env.get("LLM_MODEL", default.llm_model),
             tool_url=env.get("TOOL_URL", default.tool_url),
+            llm_cheap_model=env.get("LLM_CHEAP_MODEL", default.llm_cheap_model),
+            llm_price=_price("LLM_PRICE", env, default.llm_price),
+            llm_cheap_price=_price("LLM_CHEAP_PRICE", env, default.llm_cheap_price),
             jwt_secret=env["JWT_SECRET"],
             log_level=env.get("LOG_LEVEL", default.log_level).upper(),
             listen=tuple(filter(None, env.get("LISTEN", "").split(","))),
             port=_number("PORT", env.get("PORT", str(default.port))),
             request_deadline=float(env.get("REQUEST_DEADLINE", default.request_deadline)),
             drain=float(env.get("DRAIN_SECONDS", default.drain)),
+            turns_in_work=_number("TURNS_IN_WORK", env.get("TURNS_IN_WORK", str(default.turns_in_work))),
+            turns_in_line=_number("TURNS_IN_LINE", env.get("TURNS_IN_LINE", str(default.turns_in_line))),
+            bulkhead=_number("BULKHEAD", env.get("BULKHEAD", str(default.bulkhead))),
+            retry_ratio=_positive("RETRY_RATIO", env, default.retry_ratio),
+            user_rate=_positive("USER_RATE", env, default.user_rate),
+            user_burst=_positive("USER_BURST", env, default.user_burst),
+            replicas=_number("REPLICAS", env.get("REPLICAS", str(default.replicas))),
+            session_budget_usd=_positive("SESSION_BUDGET_USD", env, default.session_budget_usd),
             without=_protections(env.get("WITHOUT", "")),
         )
+
+
+def _positive(name: str, env: Mapping[str, str], default: float) -> float:
+    try:
+        found = float(env.get(name, default))
+    except ValueError:
+        found = 0.0
+    if not found > 0:
+        raise ValueError(f"{name}: {env[name]!r} is not a number above 0")
+    return found
+
+
+def _price(name: str, env: Mapping[str, str], default: Price) -> Price:
+    """Dollars for a million tokens of prompt and of completion, as "2.5/10"."""
+    if name not in env:
+        return default
+    try:
+        prompt, completion = map(float, env[name].split("/"))
+    except ValueError:
+        raise ValueError(f"{name}: {env[name]!r} is not prompt/completion, as 2.5/10") from None
+    return Price(prompt, completion)
 
 
 def _addresses(name: str, text: str) -> tuple[tuple[str, int], ...]:

@@ -18,6 +18,7 @@ from typing import Protocol
 import openai
 
 from .breaker import Breaker
+from .retries import retry_after
 
 DIMENSIONS = 64  # of the index's column
 CANARY = "The quick brown fox jumps over the lazy dog."
@@ -71,6 +72,13 @@ class OpenAIEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """As Embedder; a malformed answer is an error too."""
+        try:
+            return await self._embed(texts)
+        except openai.APIStatusError as error:
+            self._breaker.hold(retry_after(error.response.headers))
+            raise
+
+    async def _embed(self, texts: Sequence[str]) -> Embedded:
         with self._breaker.guard():
             async with asyncio.timeout(self._timeout):
                 answer = await self._client.embeddings.create(

@@ -16,7 +16,9 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from .answers import blamed
 from .api import Parts, make_app
+from .bounded import BoundedRetriever
 from .breaker import Breaker
 from .cache import RedisCache, connect
 from .config import Settings
@@ -26,9 +28,10 @@ from .freshness import Watermarks
 from .graph import build
 from .health import Dependency, answers, postgres, provider
 from .ingest import Ingester
-from .llm import Models, chat_model
+from .limits import LimitMetrics
 from .logs import configure
 from .metrics import Metrics
+from .providers import make_models
 from .readiness import Readiness
 from .retrieval import VectorRetriever
 from .runner import Runner
@@ -42,6 +45,7 @@ def make_service(settings: Settings) -> FastAPI:
     metrics = Metrics(
         breakers="breakers" not in settings.without, one_probe="one-probe" not in settings.without
     )
+    limit_metrics = LimitMetrics(metrics.registry)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -76,36 +80,39 @@ def make_service(settings: Settings) -> FastAPI:
         )
         # A breaker for each of the provider's endpoints: on a common one, embeddings that go well would keep
         # closed what chats that fail should open, and embeddings that stay broken would fail its every probe.
-        embedder, batches = _embedders(settings, metrics.breaker("embeddings"))
+        embedder, batches = _embedders(settings, metrics.breaker("embeddings", blame=blamed))
         one_space = "embedding-space" not in settings.without
         watermarks = Watermarks()
-        retriever = VectorRetriever(
-            (documents, ingesting) if "retrieval-fallback" not in settings.without else (documents,),
-            embedder,
-            watermarks,
-            timeout=settings.retrieve_timeout,
-            stale_after=settings.stale_after if "staleness" not in settings.without else math.inf,
-            one_space=one_space,
+        searched = (documents, ingesting) if "retrieval-fallback" not in settings.without else (documents,)
+        retriever = BoundedRetriever(
+            VectorRetriever(
+                searched,
+                embedder,
+                watermarks,
+                timeout=settings.retrieve_timeout,
+                stale_after=settings.stale_after if "staleness" not in settings.without else math.inf,
+                one_space=one_space,
+            ),
+            limit_metrics.bulkhead("retrieval", settings),
+            settings.embed_timeout + len(searched) * settings.retrieve_timeout,
         )
         tools = httpx.AsyncClient(timeout=settings.tool_timeout)
         tool = SearchTool(
             tools,
             settings.tool_url,
-            metrics.breaker("tool", guarding="tool-breaker" not in settings.without),
+            metrics.breaker("tool", guarding="tool-breaker" not in settings.without, blame=blamed),
+            limit_metrics.bulkhead("tool", settings),
             timeout=settings.tool_timeout,
             optional="tool-fallback" not in settings.without,
         )
-        models = Models(
-            chat_model(settings.llm_primary_url, settings.llm_model, settings.llm_timeout),
-            chat_model(settings.llm_fallback_url, settings.llm_model, settings.llm_timeout),
-            metrics.breaker("llm-primary"),
-            timeout=settings.llm_timeout,
-        )
+        models = make_models(settings, metrics, limit_metrics)
         patience = settings.cache_timeout if "cache-timeout" not in settings.without else 60.0
         redis = connect(settings.redis_sentinels, settings.redis_master, patience)
+        redis_breaker = metrics.breaker("redis")
+        limits = limit_metrics.limits(settings, redis, redis_breaker, patience)
         cache = RedisCache(
             redis,
-            metrics.breaker("redis"),
+            redis_breaker,
             timeout=patience,
             optional="cache-fallback" not in settings.without,
         )
@@ -123,6 +130,7 @@ def make_service(settings: Settings) -> FastAPI:
             idempotent="idempotency" not in settings.without,
             serve_stale="stale-answers" not in settings.without,
             standby=reading if "read-only" not in settings.without else None,
+            budget_micros=round(settings.session_budget_usd * 1e6),
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,
         )
@@ -135,7 +143,7 @@ def make_service(settings: Settings) -> FastAPI:
                 "llm-fallback": Dependency(provider(client, settings.llm_fallback_url)),
                 "tool": Dependency(answers(client, f"{settings.tool_url}/health/live")),
             }
-            app.state.parts = Parts(settings, metrics, runner, readiness, dependencies, ingester)
+            app.state.parts = Parts(settings, metrics, runner, readiness, dependencies, ingester, limits)
             pools = (pool, probes, documents, ingesting, reading)
             for opened in pools:
                 await opened.open(wait=False)

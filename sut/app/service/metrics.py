@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
+from collections.abc import Callable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -57,11 +57,23 @@ class Metrics:
         )
         self._breakers: list[Breaker] = []
 
-    def breaker(self, name: str, *, failures: int = 5, open_s: float = 2.0, guarding: bool = True) -> Breaker:
+    def breaker(
+        self,
+        name: str,
+        *,
+        failures: int = 5,
+        open_s: float = 2.0,
+        guarding: bool = True,
+        blame: Callable[[BaseException], bool] = lambda error: True,
+    ) -> Breaker:
         """A breaker whose state and transitions are exported; one that is not `guarding` never opens."""
-        limit = failures if self._guarding and guarding else sys.maxsize
         made = Breaker(
-            name, failures=limit, open_s=open_s, one_probe=self._one_probe, on_change=self._changed
+            name,
+            failures=failures if self._guarding and guarding else None,
+            open_s=open_s,
+            one_probe=self._one_probe,
+            blame=blame,
+            on_change=self._changed,
         )
         self._breakers.append(made)
         return made

@@ -12,6 +12,7 @@ from .errors import ModelsUnavailable, Refusal
 from .retrieval import RetrievalUnavailable
 from .state import Answer, ChatState, Exchange, TurnContext, degrade
 from .tool import ToolUnavailable
+from .usage import Usage
 
 SYSTEM = "You are the assistant of a shop. Answer briefly and only from what you know."
 
@@ -65,17 +66,23 @@ async def generate(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState
         return {"answer": kept, "model": "cache", "degraded": degrade(state, "cached")}
     degraded = degrade(state, "fallback-model") if generated.fallback else state.get("degraded", "")
     # An answer of a degraded turn would be served from the cache long after the trouble is over.
-    if not degraded:
+    if not degraded and not generated.declined:
         try:
             await context.cache.put(_key(state, context), generated.text)
         except CacheUnavailable:
             degraded = "no-cache"
-    return {"answer": generated.text, "model": generated.model, "degraded": degraded}
+    return {
+        "answer": generated.text,
+        "model": generated.model,
+        "degraded": degraded,
+        "usage": str(generated.usage),
+    }
 
 
 async def persist(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState:
     """Store the turn with its idempotency key; what is stored already stands."""
-    answer = Answer(state["answer"], tuple(state.get("degraded", "").split()), state["model"])
+    usage = Usage.parse(state.get("usage", ""))
+    answer = Answer(state["answer"], tuple(state.get("degraded", "").split()), state["model"], usage=usage)
     stored = await runtime.context.store(runtime.context.turn, answer)
     return {"answer": stored.text, "model": stored.model, "degraded": " ".join(stored.degraded)}
 

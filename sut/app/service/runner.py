@@ -23,6 +23,7 @@ from psycopg_pool import PoolTimeout
 from . import turns
 from .cache import Cache
 from .database import TROUBLE, Connection, Pool
+from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
 from .graph import Graph, TurnSaver, with_saver
 from .llm import Models
@@ -63,6 +64,7 @@ class Runner:
     idempotent: bool = True
     serve_stale: bool = True
     standby: Pool | None = None
+    budget_micros: int | None = None
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
     _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
@@ -71,9 +73,12 @@ class Runner:
 
     async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
         """The answer, stored; raises Refusal."""
+        with narrowed(self.deadline) as until:
+            return await self._run(turn, emit, until)
+
+    async def _run(self, turn: Turn, emit: Emit | None, until: Deadline) -> Answer:
         progress = Progress()
-        now = asyncio.get_running_loop().time
-        deadline, start_by = now() + self.deadline, now() + self.start_within
+        deadline, start_by = until.ends, min(until.began + self.start_within, until.ends)
         try:
             async with asyncio.timeout_at(deadline) as limit, self._alone(turn.session, start_by):
                 try:
@@ -98,12 +103,15 @@ class Runner:
             log.exception("the database refused")
             raise self._unavailable("the database refused", progress) from error
         except ModelsUnavailable as error:
-            raise self._unavailable("no model answers; the turn was recorded", progress) from error
+            unavailable = self._unavailable("no model answers; the turn was recorded", progress)
+            unavailable.retry_after = error.retry_after
+            raise unavailable from error
 
     async def read(self, session: str, subject: str) -> dict[str, Any]:
         """The session's turns, from the standby while no primary answers; raises Refusal."""
         try:
-            found = await read_session(self.pool, self.standby, session, subject, deadline=self.deadline)
+            left = current(self.deadline).left
+            found = await read_session(self.pool, self.standby, session, subject, deadline=left)
         except Refusal as refusal:
             if refusal.status == 503:
                 self.on_trouble()
@@ -128,7 +136,7 @@ class Runner:
                 raise Refusal(503, refusal.reason, retry_after=1, not_applied=not progress.sent) from None
             try:
                 progress.sent = True
-                admission = await turns.admit(conn, turn)
+                admission = await turns.admit(conn, turn, self.budget_micros)
                 if admission.stored and self.idempotent:
                     return admission.stored if not again else replace(admission.stored, replayed=False)
                 return await self._graph(conn, turn, emit, admission)

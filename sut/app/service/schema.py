@@ -22,6 +22,9 @@ TABLES = """
 CREATE EXTENSION IF NOT EXISTS vector;
 CREATE TABLE IF NOT EXISTS sessions (
     session text PRIMARY KEY, sub text NOT NULL, touched timestamptz NOT NULL DEFAULT now());
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS prompt_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS completion_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS cost_micros bigint NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS admissions (
     session text NOT NULL, id text NOT NULL, message text NOT NULL, trace_id text NOT NULL,
     admitted_at timestamptz NOT NULL DEFAULT now());

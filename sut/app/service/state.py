@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypedDict
 
 from .cache import Cache
 from .llm import Models
 from .retrieval import Retriever
 from .tool import Tool
+from .usage import Usage
 
 HISTORY = 6  # exchanges that a model is shown
 Exchange: TypeAlias = tuple[str, str]  # what was asked, what was answered
@@ -34,6 +35,7 @@ class Answer:
     degraded: tuple[str, ...]
     model: str
     replayed: bool = False
+    usage: Usage = field(default=Usage(), compare=False)
 
 
 class ChatState(TypedDict, total=False):
@@ -50,6 +52,7 @@ class ChatState(TypedDict, total=False):
     answer: str
     model: str
     degraded: str
+    usage: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def fresh(turn: Turn) -> ChatState:
         "answer": "",
         "model": "",
         "degraded": "",
+        "usage": "",
     }
 
 

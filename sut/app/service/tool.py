@@ -10,7 +10,8 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .breaker import Breaker, BreakerOpen
-from .errors import Refusal
+from .bulkhead import Bulkhead
+from .errors import NotAsked, Refusal
 
 log = logging.getLogger(__name__)
 LARGEST = 64 * 1024  # bytes of an answer
@@ -18,7 +19,7 @@ USED = 3  # results that a model is shown
 
 
 class ToolUnavailable(Exception):
-    """The tool failed, was slow, answered garbage, or its breaker is open."""
+    """The tool failed, was slow, answered garbage, its breaker is open, or its bulkhead is full."""
 
 
 class Tool(Protocol):
@@ -46,7 +47,7 @@ class Results(BaseModel):
 
 
 class SearchTool:
-    """One attempt a turn, at most `timeout` seconds, behind a breaker of its own.
+    """One attempt a turn, at most `timeout` seconds, behind a breaker and a bulkhead of its own.
 
     Where it is not `optional`, its failure is the turn's: what a service does that forgot to catch it.
     """
@@ -56,6 +57,7 @@ class SearchTool:
         client: httpx.AsyncClient,
         url: str,
         breaker: Breaker,
+        bulkhead: Bulkhead,
         *,
         timeout: float,
         optional: bool = True,
@@ -63,6 +65,7 @@ class SearchTool:
         self._client = client
         self._url = url
         self._breaker = breaker
+        self._bulkhead = bulkhead
         self._timeout = timeout
         self._optional = optional
 
@@ -70,10 +73,10 @@ class SearchTool:
         """As Tool."""
         try:
             with self._breaker.guard():
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._timeout), self._bulkhead.enter():
                     body = await self._get(question)
                 found = Results.model_validate_json(body).results
-        except (httpx.HTTPError, ValidationError, TooLarge, OSError, BreakerOpen) as error:
+        except (httpx.HTTPError, ValidationError, TooLarge, OSError, BreakerOpen, NotAsked) as error:
             log.warning("the tool did not answer", extra={"error": type(error).__name__})
             if not self._optional:
                 raise Refusal(503, "the search tool does not answer", retry_after=1) from error

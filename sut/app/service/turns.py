@@ -16,6 +16,7 @@ import psycopg
 from .database import Connection
 from .errors import Broken, Refusal
 from .state import HISTORY, Answer, Exchange, Turn
+from .usage import Usage
 
 # One statement, one commit: the owner, the admission, the stored answer if there is one, and the session's
 # last exchanges, to which nobody adds while the lock is held. It always writes (`touched`), so its commit
@@ -24,7 +25,7 @@ from .state import HISTORY, Answer, Exchange, Turn
 ADMIT = """
 WITH owner AS (
     INSERT INTO sessions (session, sub) VALUES (%(session)s, %(sub)s)
-    ON CONFLICT (session) DO UPDATE SET touched = now() RETURNING sub
+    ON CONFLICT (session) DO UPDATE SET touched = now() RETURNING sub, cost_micros
 ), earlier AS (
     SELECT message FROM admissions WHERE session = %(session)s AND id = %(id)s LIMIT 1
 ), stored AS (
@@ -36,21 +37,33 @@ WITH owner AS (
     INSERT INTO admissions (session, id, message, trace_id)
     SELECT %(session)s, %(id)s, %(message)s, %(trace)s FROM owner
     WHERE sub = %(sub)s AND NOT EXISTS (SELECT FROM earlier)
+    AND (%(budget)s::bigint IS NULL OR cost_micros < %(budget)s)
 )
-SELECT owner.sub AS sub, earlier.message AS earlier, stored.answer, stored.degraded, stored.model,
+SELECT owner.sub AS sub, owner.cost_micros, earlier.message AS earlier,
+    stored.answer, stored.degraded, stored.model,
     (SELECT json_agg(json_build_array(message, answer) ORDER BY seq) FROM recent) AS history
 FROM owner LEFT JOIN earlier ON true LEFT JOIN stored ON true
 """
 
+# The turn, and what it cost on its session's bill: both or neither.
 STORE = """
-INSERT INTO turns (session, id, message, answer, degraded, model, replica, trace_id)
-SELECT %(session)s, %(id)s, %(message)s, %(answer)s, %(degraded)s, %(model)s, %(replica)s, %(trace)s
-WHERE %(always)s OR NOT EXISTS (SELECT FROM turns WHERE session = %(session)s AND id = %(id)s)
-RETURNING seq
+WITH stored AS (
+    INSERT INTO turns (session, id, message, answer, degraded, model, replica, trace_id)
+    SELECT %(session)s, %(id)s, %(message)s, %(answer)s, %(degraded)s, %(model)s, %(replica)s, %(trace)s
+    WHERE %(always)s OR NOT EXISTS (SELECT FROM turns WHERE session = %(session)s AND id = %(id)s)
+    RETURNING seq
+), billed AS (
+    UPDATE sessions SET prompt_tokens = prompt_tokens + %(prompt_tokens)s,
+        completion_tokens = completion_tokens + %(completion_tokens)s,
+        cost_micros = cost_micros + %(cost)s
+    WHERE session = %(session)s AND EXISTS (SELECT FROM stored)
+)
+SELECT seq FROM stored
 """
 
 READ = """
-SELECT s.sub, t.id, t.message, t.answer FROM sessions s LEFT JOIN turns t USING (session)
+SELECT s.sub, s.prompt_tokens, s.completion_tokens, s.cost_micros, t.id, t.message, t.answer
+FROM sessions s LEFT JOIN turns t USING (session)
 WHERE s.session = %s ORDER BY t.seq
 """
 
@@ -80,8 +93,11 @@ async def unlock(conn: Connection, session: str) -> None:
         raise Broken("the session's lock was not held")
 
 
-async def admit(conn: Connection, turn: Turn) -> Admission:
-    """Record the turn before any work; raises Refusal 403 or 422, or psycopg.Error."""
+async def admit(conn: Connection, turn: Turn, budget_micros: int | None = None) -> Admission:
+    """Record the turn before any work; raises Refusal 402, 403 or 422, or psycopg.Error.
+
+    A session that has cost its budget gets no new turn; one that was admitted before is finished.
+    """
     cursor = await conn.execute(
         ADMIT,
         {
@@ -91,6 +107,7 @@ async def admit(conn: Connection, turn: Turn) -> Admission:
             "message": turn.message,
             "trace": turn.trace_id,
             "history": HISTORY,
+            "budget": budget_micros,
         },
     )
     row = await cursor.fetchone()
@@ -100,6 +117,9 @@ async def admit(conn: Connection, turn: Turn) -> Admission:
         raise Refusal(403, "the session belongs to someone else")
     if row["earlier"] is not None and row["earlier"] != turn.message:
         raise Refusal(422, "this idempotency key was used for another message")
+    if budget_micros is not None and row["earlier"] is None and row["cost_micros"] >= budget_micros:
+        # Not 429: clients wait and ask again after that, and here no waiting helps.
+        raise Refusal(402, "this conversation has used up its budget; start a new one", not_applied=True)
     stored = None
     if row["answer"] is not None:
         stored = Answer(row["answer"], tuple(row["degraded"]), row["model"], replayed=True)
@@ -126,6 +146,9 @@ async def store(
             "replica": replica,
             "trace": turn.trace_id,
             "always": always,
+            "prompt_tokens": answer.usage.prompt,
+            "completion_tokens": answer.usage.completion,
+            "cost": answer.usage.micros,
         },
     )
     if await cursor.fetchone() is not None:
@@ -144,4 +167,10 @@ async def read_session(conn: Connection, session: str, subject: str) -> dict[str
         for row in rows
         if row["id"] is not None
     ]
-    return {"session": session, "ids": [turn["id"] for turn in turns], "turns": turns}
+    bill = [rows[0][name] for name in ("prompt_tokens", "completion_tokens", "cost_micros")] if rows else ()
+    return {
+        "session": session,
+        "ids": [turn["id"] for turn in turns],
+        "turns": turns,
+        "usage": Usage(*bill).shown(),
+    }
