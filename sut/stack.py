@@ -31,6 +31,7 @@ from sut.settings import (
     REPLICATION_PASSWORD,
     SECRETS,
     SENTINELS,
+    WORKERS,
     ZONES,
 )
 from sut.variants import VARIANTS
@@ -155,15 +156,16 @@ def _llm(name: str, zone: str) -> Instance:
     )
 
 
-def _app(name: str, zone: str) -> Instance:
+def _app(name: str, zone: str, role: str = "app", memory: str = "512m") -> Instance:
     return Instance(
         name,
-        "app",
+        role,
         _APP,
         {"http": 8000},
         zone,
         env={
             "NODE_NAME": name,
+            "ROLE": role,
             "ZONE": zone,
             "DATABASE_URL": f"postgresql://app:{APP_PASSWORD}@pgproxy-1:5000/app",
             "REDIS_SENTINELS": _SENTINEL_LIST,
@@ -176,7 +178,7 @@ def _app(name: str, zone: str) -> Instance:
         calls=("pgproxy-1", *REDIS, *SENTINELS, *LLMS),
         publish=("http",),
         ready=HttpReady("http", "/health/ready"),
-        memory="512m",
+        memory=memory,
     )
 
 
@@ -191,6 +193,7 @@ stack = Stack(
         _haproxy("pgproxy-1", "pgproxy", "postgres", {"primary": 5000, "replica": 5001}, POSTGRES, "primary"),
         *(_llm(n, z) for n, z in zip(LLMS, ZONES, strict=False)),
         *(_app(n, z) for n, z in zip(APPS, ZONES, strict=True)),
+        *(_app(n, z, "worker", "384m") for n, z in zip(WORKERS, ZONES, strict=False)),
         *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
         _haproxy("front-1", "front", "front", {"http": 8080}, APPS, "http"),
     ),
@@ -202,6 +205,7 @@ stack = Stack(
         Named("the front knows every app replica", conditions.front),
         Named("no breaker is open", conditions.breakers),
         Named("a chat is answered without degradation", conditions.chat),
+        Named("the workers share a consumer group, and a job is done", conditions.jobs),
     ),
     sources=(
         PatroniSource(),
@@ -210,6 +214,7 @@ stack = Stack(
         HAProxySource("front"),
         ContainerSource(),
         BreakerSource(),
+        BreakerSource("worker"),
     ),
     quorum={"etcd": 2, "sentinel": 2},
     load=load,
@@ -217,6 +222,6 @@ stack = Stack(
     configuration=configuration,
     variants=VARIANTS,
     secrets=SECRETS,
-    memory_mib=3072,
+    memory_mib=3456,
     disk_mib=4096,
 )

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: What a negative control may take away, so that a drill shows that it would have noticed.
-PROTECTIONS = frozenset({"breakers", "cache-fallback", "cache-timeout", "idempotency", "one-probe"})
+PROTECTIONS = frozenset(
+    {
+        "breakers",
+        "cache-fallback",
+        "cache-timeout",
+        "fencing",
+        "idempotency",
+        "one-probe",
+        "outbox-relay",
+        "reclaim",
+    }
+)
+ROLES = ("app", "worker")
 
 
 @dataclass(frozen=True)
@@ -14,6 +26,7 @@ class Settings:
     """All times are seconds. Secrets are kept out of `repr`. `without` names PROTECTIONS to leave out."""
 
     node: str = "app"
+    role: str = "app"
     zone: str = ""
     database_url: str = field(default="postgresql://app:app@127.0.0.1:5432/app", repr=False)
     retrieval_url: str = field(default="", repr=False)
@@ -39,6 +52,11 @@ class Settings:
     # Small: after a failover all replicas reconnect at once, to a server that has only just been promoted.
     pool_size: int = 6
     documents_pool_size: int = 2
+    # A lease outlasts a failover of Redis; a dead worker's job is another's after one lease and a heartbeat.
+    job_lease: float = 4.0
+    job_republish: float = 5.0
+    job_deliveries: int = 5
+    job_slots: int = 4
     without: frozenset[str] = frozenset()
 
     @property
@@ -54,6 +72,7 @@ class Settings:
         default = cls()
         return cls(
             node=env.get("NODE_NAME", default.node),
+            role=_role(env.get("ROLE", default.role)),
             zone=env.get("ZONE", default.zone),
             database_url=env.get("DATABASE_URL", default.database_url),
             retrieval_url=env.get("RETRIEVAL_URL", ""),
@@ -80,6 +99,12 @@ def _addresses(name: str, text: str) -> tuple[tuple[str, int], ...]:
             raise ValueError(f"{name}: {part!r} is not host:port")
         found.append((host, _number(name, port)))
     return tuple(found)
+
+
+def _role(text: str) -> str:
+    if text not in ROLES:
+        raise ValueError(f"ROLE: {text!r} is none; valid: {', '.join(ROLES)}")
+    return text
 
 
 def _protections(text: str) -> frozenset[str]:

@@ -10,12 +10,13 @@ import logging
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
+from . import jobs
 from .database import Connection
 from .documents import DOCUMENTS
 from .llm import Embedder, vector_text
 
 log = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
 LOCK = 0x626C61636B  # any constant: "black"
 
 TABLES = """
@@ -50,6 +51,7 @@ async def ensure_schema(conn: Connection) -> bool:
     try:
         if await _version(conn) != VERSION:
             await conn.execute(TABLES)
+            await conn.execute(jobs.TABLES)
             await AsyncPostgresSaver(conn).setup()
             async with conn.transaction():
                 await conn.execute("LOCK TABLE documents IN EXCLUSIVE MODE")
