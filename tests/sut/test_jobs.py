@@ -44,7 +44,7 @@ def test_a_settled_job_is_not_waited_for(status: str) -> None:
 
 
 def test_the_closing_reads_wait_for_less_than_they_have() -> None:
-    # The client's limit is 30 s; the slowest of a repeated hint (5 s), a lost lease (5 s) and a backoff (8 s).
+    # The client's limit is 30 s; a repeated hint takes 5 s, a lost lease 5 s, a backoff 8 s at most.
     assert 8 + 5 < SETTLE_S < 30 - 5
 
 

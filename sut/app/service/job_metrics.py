@@ -1,4 +1,4 @@
-"""Metrics of the queue, exported by the workers. Depth, age and pending are the queue's: both say the same."""
+"""Metrics of the queue, exported by the workers; of depth, age and pending all say the same."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ class JobMetrics:
         self.fenced = Counter(
             "app_job_fenced", "Results refused because the lease was lost.", registry=registry
         )
-        self.retries = Counter(
-            "app_job_retries", "Jobs given back.", ["reason"], registry=registry
-        )
+        self.retries = Counter("app_job_retries", "Jobs given back.", ["reason"], registry=registry)
         self.dead = Counter("app_job_dead_letters", "Jobs given up.", registry=registry)
         self.seconds = Histogram(
             "app_job_seconds",
