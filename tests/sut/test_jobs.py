@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from sut.app.service.errors import Refusal
 from sut.app.service.jobs import KINDS, Decision, decided, listing
+from sut.app.service.jobs_api import JobRequest
 from sut.load import SETTLE_S
 
 
@@ -77,5 +78,5 @@ def test_another_decision_is_refused(row: dict[str, Any] | None, key: str, statu
     assert caught.value.status == status
 
 
-def test_the_kinds_are_few() -> None:
-    assert KINDS == ("approval", "chat", "summary")
+def test_the_interface_offers_every_kind() -> None:
+    assert get_args(JobRequest.model_fields["kind"].annotation) == KINDS
