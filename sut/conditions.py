@@ -156,9 +156,7 @@ def chat(running: RunningStack) -> str | None:
 
 def jobs(running: RunningStack) -> str | None:
     """Every worker reads from the group, and a new job, accepted at the front, is done within 3 s."""
-    primary = next((n for n, role in running.role_map("redis").items() if role == "primary"), None)
-    if primary is None:
-        return "no Redis primary"
+    primary = running.resolve("redis.primary")[0].name
     with connect_redis(running, primary, "redis") as client:
         known = {str(c["name"]) for c in client.xinfo_consumers(JOB_STREAM, JOB_GROUP)}
     if missing := sorted(set(WORKERS) - known):

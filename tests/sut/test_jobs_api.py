@@ -172,6 +172,9 @@ class Addresses:
     def address(self, *_: str) -> tuple[str, int]:
         return "127.0.0.1", 1
 
+    def role_map(self, _: str) -> dict[str, str]:
+        return {}
+
 
 def test_the_load_counts_a_job_as_lost_that_is_acknowledged_and_never_done(
     client: TestClient, table: FakeTable
