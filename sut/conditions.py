@@ -11,9 +11,10 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from blackstart.model.errors import PlatformError
+from blackstart.model.errors import PlatformError, SteadyStateError
+from blackstart.platforms.waiting import wait_until
 from sut.load import token
-from sut.settings import APPS, POSTGRES, REDIS, REDIS_MASTER, SENTINELS
+from sut.settings import APPS, JOB_GROUP, JOB_STREAM, POSTGRES, REDIS, REDIS_MASTER, SENTINELS, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -125,9 +126,9 @@ def connect_redis(running: RunningStack, instance: str, port: str) -> Redis:
 
 
 def breakers(running: RunningStack) -> str | None:
-    """Every breaker of every app replica is closed."""
+    """Every breaker of every app replica and worker is closed."""
     open_ones = []
-    for name in APPS:
+    for name in (*APPS, *WORKERS):
         for line in get(running.url(name, "http", "/metrics")).text.splitlines():
             if line.startswith("app_breaker_state{") and float(line.rsplit(" ", 1)[1]) != 0:
                 open_ones.append(f"{name} {line}")
@@ -151,3 +152,30 @@ def chat(running: RunningStack) -> str | None:
         return f"POST /chat answers {answer.status_code}: {answer.text[:200]}"
     degraded = answer.json()["degraded"]
     return f"degraded: {', '.join(degraded)}" if degraded else None
+
+
+def jobs(running: RunningStack) -> str | None:
+    """Every worker reads from the group, and a new job, accepted at the front, is done within 3 s."""
+    primary = running.resolve("redis.primary")[0].name
+    with connect_redis(running, primary, "redis") as client:
+        known = {str(c["name"]) for c in client.xinfo_consumers(JOB_STREAM, JOB_GROUP)}
+    if missing := sorted(set(WORKERS) - known):
+        return f"not in the consumer group: {', '.join(missing)}"
+    once = f"steady-{uuid.uuid4()}"
+    # A user of its own: the load's closing reads wait until their user's last job is some seconds old.
+    bearer = {"Authorization": f"Bearer {token('steady')}", "Connection": "close"}
+    url = running.url("front-1", "http", "/jobs")
+    answer = requests.post(
+        url, json={"input": f"Is all well? ({once})"}, headers={**bearer, "Idempotency-Key": once}, timeout=5
+    )
+    if answer.status_code != 202:
+        return f"POST /jobs answers {answer.status_code}: {answer.text[:200]}"
+
+    def undone() -> str | None:
+        found = requests.get(f"{url}/{once}", headers=bearer, timeout=_TIMEOUT)
+        found.raise_for_status()
+        status = found.json()["status"]
+        return None if status == "done" else f"it is {status}"
+
+    wait_until("the end of a job", undone, limit="3s", every=0.1, error=SteadyStateError)
+    return None

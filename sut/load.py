@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
 _SUBJECT = "load"
+#: For how long after the load's end its jobs may still be under way; the closing reads have 30 s.
+SETTLE_S = 15
 
 
 def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET) -> str:
@@ -25,7 +27,7 @@ def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET
 def load(running: RunningStack) -> LoadPlan:
     """Chats and session reads through the front, and raw writes through the database proxy as a probe.
 
-    Optional: raw writes past the proxy.
+    Optional: raw writes past the proxy, and jobs, which are acknowledged when accepted and must all be done.
 
     Chats have more sessions than can be in flight within their deadline: one that hangs holds up no other.
     """
@@ -81,10 +83,37 @@ def load(running: RunningStack) -> LoadPlan:
             ),
             SqlRead(f="sql-final", dsn=dsn, key_from="sql-write", deadline="5s"),
             SqlRead(f="sql-direct-final", dsn=dsn, key_from="sql-direct", deadline="5s"),
+            # Refused, and so tried again, while a job of the session is under way, but only until the last
+            # job of all is so old: longer than a lost hint, a lost worker or a backoff holds a job up. What
+            # is accepted and still not done is then left out, and lost.
+            HttpOperation(
+                f="job-final",
+                urls=front,
+                path="/jobs?session={session}&settle=" + str(SETTLE_S),
+                headers=bearer,
+                ids_from="ids",
+                key_from="job",
+                deadline="5s",
+            ),
         ),
         # A client that goes past the proxy, as a batch job with a DSN of all nodes does, first to the primary
         # of before: nobody cuts it off from one that is primary no more.
-        optional=(SqlWrite(f="sql-direct", dsn=direct, deadline="1s", keys=8),),
+        optional=(
+            SqlWrite(f="sql-direct", dsn=direct, deadline="1s", keys=8),
+            HttpOperation(
+                f="job",
+                rate=5,
+                method="POST",
+                urls=front,
+                path="/jobs",
+                headers={**bearer, "Idempotency-Key": "{id}"},
+                body={"session": "{session}", "kind": "summary", "input": "{prompt}"},
+                id="{id}",
+                ack="id",
+                keys=20,
+                deadline="5s",
+            ),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 APPS = ("app-1", "app-2", "app-3")
+WORKERS = ("worker-1", "worker-2")
 POSTGRES = ("pg-1", "pg-2")
 ETCD = ("etcd-1", "etcd-2", "etcd-3")
 REDIS = ("redis-1", "redis-2")
@@ -16,6 +17,9 @@ REDIS_MASTER = "cache"
 
 #: The model that a provider offers beside its strong one.
 CHEAP_MODEL = "sample-mini"
+#: The workers' stream and their group, as in the service's module `stream`.
+JOB_STREAM = "jobs"
+JOB_GROUP = "workers"
 
 #: For a stack that lives for one run on 127.0.0.1; they are redacted in reports all the same.
 APP_PASSWORD = "sample-app-password"

@@ -33,6 +33,7 @@ from sut.settings import (
     SECRETS,
     SENTINELS,
     TOOLS,
+    WORKERS,
     ZONES,
 )
 from sut.variants import VARIANTS
@@ -171,15 +172,16 @@ def _tool(name: str, zone: str) -> Instance:
     )
 
 
-def _app(name: str, zone: str) -> Instance:
+def _app(name: str, zone: str, role: str = "app", memory: str = "512m") -> Instance:
     return Instance(
         name,
-        "app",
+        role,
         _APP,
         {"http": 8000},
         zone,
         env={
             "NODE_NAME": name,
+            "ROLE": role,
             "ZONE": zone,
             "DATABASE_URL": f"postgresql://app:{APP_PASSWORD}@pgproxy-1:5000/app",
             "RETRIEVAL_URL": f"postgresql://app:{APP_PASSWORD}@pgproxy-1:5001/app",
@@ -196,7 +198,7 @@ def _app(name: str, zone: str) -> Instance:
         calls=("pgproxy-1", *REDIS, *SENTINELS, *LLMS, *TOOLS),
         publish=("http",),
         ready=HttpReady("http", "/health/ready"),
-        memory="512m",
+        memory=memory,
     )
 
 
@@ -212,6 +214,7 @@ stack = Stack(
         *(_llm(n, z) for n, z in zip(LLMS, ZONES, strict=False)),
         *(_tool(n, z) for n, z in zip(TOOLS, ZONES, strict=False)),
         *(_app(n, z) for n, z in zip(APPS, ZONES, strict=True)),
+        *(_app(n, z, "worker", "384m") for n, z in zip(WORKERS, ZONES, strict=False)),
         *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
         _haproxy("front-1", "front", "front", {"http": 8080}, APPS, "http"),
     ),
@@ -223,6 +226,7 @@ stack = Stack(
         Named("the front knows every app replica", conditions.front),
         Named("no breaker is open", conditions.breakers),
         Named("a chat is answered without degradation", conditions.chat),
+        Named("the workers share a consumer group, and a job is done", conditions.jobs),
     ),
     sources=(
         PatroniSource(),
@@ -231,6 +235,7 @@ stack = Stack(
         HAProxySource("front"),
         ContainerSource(),
         BreakerSource(),
+        BreakerSource("worker"),
     ),
     quorum={"etcd": 2, "sentinel": 2},
     load=load,
@@ -238,6 +243,6 @@ stack = Stack(
     configuration=configuration,
     variants=VARIANTS,
     secrets=SECRETS,
-    memory_mib=3072,
+    memory_mib=3456,
     disk_mib=4096,
 )

@@ -13,7 +13,7 @@ from blackstart.model.stack import Variant
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reconfigure
 from sut import conditions
-from sut.settings import APPS, POSTGRES, REDIS
+from sut.settings import APPS, POSTGRES, REDIS, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -70,10 +70,10 @@ def _proxy_without_role(running: RunningStack) -> None:
     reconfigure(running, {"pgproxy-1": {"WITHOUT": "role", "BACKENDS": ",".join(backends)}})
 
 
-def _persistence(yes_or_no: str, running: RunningStack) -> None:
+def _redis_setting(setting: str, value: str, running: RunningStack) -> None:
     for name in REDIS:
         with conditions.connect_redis(running, name, "redis") as client:
-            client.config_set("appendonly", yes_or_no)
+            client.config_set(setting, value)
             client.config_rewrite()
 
 
@@ -126,7 +126,28 @@ VARIANTS = (
     Variant(
         "no-persistence",
         "Redis keeps nothing on disk: a primary that is back at once comes back empty",
-        apply=partial(_persistence, "no"),
-        revert=partial(_persistence, "yes"),
+        apply=partial(_redis_setting, "appendonly", "no"),
+        revert=partial(_redis_setting, "appendonly", "yes"),
+    ),
+    Variant(
+        "evictable-stream",
+        "Redis may evict any key when its memory is full, the job stream too",
+        apply=partial(_redis_setting, "maxmemory-policy", "allkeys-lru"),
+        revert=partial(_redis_setting, "maxmemory-policy", "volatile-lru"),
+    ),
+    Variant(
+        "no-outbox-relay",
+        "a job is published once: if its hint is lost, nobody tells the workers again",
+        **_without("outbox-relay", *WORKERS),
+    ),
+    Variant(
+        "no-reclaim",
+        "the jobs of a worker that is gone are not taken over",
+        **_without("reclaim", *WORKERS),
+    ),
+    Variant(
+        "no-fencing",
+        "a worker stores its result whether or not it still holds the job",
+        **_without("fencing", *WORKERS),
     ),
 )

@@ -61,6 +61,8 @@ server() {
   if [ "$first" = yes ]; then
     # appendonly: a primary that is back before Sentinel notices must not come back empty, or its replica
     # would copy the emptiness.
+    # volatile-lru: cached answers and rate limits have a TTL and may go; the job stream has none and stays.
+    # With nothing left to evict, writes are refused. maxmemory leaves room for a copy while the log is rewritten.
     cat > "$config" <<CONF
 port 6379
 protected-mode no

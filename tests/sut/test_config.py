@@ -12,8 +12,9 @@ import pytest
 from sut.app.service.cache import DISCOVERY
 from sut.app.service.config import Settings
 from sut.app.service.main import listen_addresses
+from sut.app.service.stream import GROUP, STREAM
 from sut.load import token
-from sut.settings import APP_PASSWORD
+from sut.settings import APP_PASSWORD, JOB_GROUP, JOB_STREAM
 
 RUNBOOK = Path(__file__).parents[2] / "runbooks" / "postgres-primary-down.md"
 
@@ -36,6 +37,8 @@ def test_settings_come_from_the_environment() -> None:
         ({"JWT_SECRET": "x", "USER_RATE": "0"}, "USER_RATE"),
         ({"JWT_SECRET": "x", "SESSION_BUDGET_USD": "much"}, "SESSION_BUDGET_USD"),
         ({"JWT_SECRET": "x", "LLM_PRICE": "2.5"}, "LLM_PRICE"),
+        ({"JWT_SECRET": "x", "ROLE": "waiter"}, "ROLE"),
+        ({"JWT_SECRET": "x", "WITHOUT": "luck"}, "WITHOUT"),
     ],
 )
 def test_a_wrong_setting_is_named(env: dict[str, str], named: str) -> None:
@@ -79,3 +82,14 @@ def test_a_replica_opens_few_connections() -> None:
 
 def test_the_runbook_knows_the_apps_password() -> None:
     assert re.findall(r"user=app password=(\S+)", RUNBOOK.read_text()) == [APP_PASSWORD]
+
+
+def test_a_live_worker_keeps_its_lease_and_a_dead_ones_jobs_are_another_workers_soon() -> None:
+    settings = Settings()
+    longest_work = 2 * settings.llm_timeout + settings.embed_timeout + 2 * settings.retrieve_timeout
+    longest_work += settings.tool_timeout
+    assert longest_work < settings.job_lease < settings.job_lease + settings.job_republish <= 10
+
+
+def test_the_stack_and_the_service_agree_on_the_stream() -> None:
+    assert (JOB_STREAM, JOB_GROUP) == (STREAM, GROUP)

@@ -106,6 +106,38 @@ def test_slow_turns_on_every_connection_do_not_make_a_replica_unready(
     }
 
 
+def test_a_worker_answers_its_probes_only() -> None:
+    paths = {
+        role: set(main.make_service(Settings(role=role, jwt_secret=SECRET)).openapi()["paths"])
+        for role in ("app", "worker")
+    }
+    probes = {"/health/live", "/health/ready", "/health", "/metrics"}
+    assert paths["worker"] == probes
+    assert paths["app"] > probes | {"/chat", "/jobs", "/jobs/{job}", "/jobs/{job}/resume"}
+
+
+def test_a_worker_consumes_jobs_for_as_long_as_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    @asynccontextmanager
+    async def consuming(*_: Any) -> AsyncIterator[None]:
+        said.append("begins")
+        yield
+        said.append("ends")
+
+    monkeypatch.setattr(main, "make_pool", lambda dsn, *, name, size, **_: FakePool(size))
+    monkeypatch.setattr(main, "consuming", consuming)
+
+    async def serve(role: str) -> None:
+        app = main.make_service(Settings(role=role, jwt_secret=SECRET))
+        async with app.router.lifespan_context(app):
+            said.append(f"{role} serves")
+
+    asyncio.run(serve("worker"))
+    asyncio.run(serve("app"))
+    assert said == ["begins", "worker serves", "ends", "app serves"]
+
+
 @dataclass(frozen=True)
 class Server:
     """A process of tests/sut/draining.py."""

@@ -1,4 +1,4 @@
-"""The connections of all app processes together fit into Postgres, by the stack's own numbers."""
+"""The connections of all app replicas and workers together fit into Postgres, by the stack's own numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from sut.app.service import main
+from sut.app.service import consuming, main
 from sut.app.service.config import Settings
+from sut.settings import APPS, WORKERS
 from sut.stack import stack
 
 from .test_main import FakePool
@@ -35,10 +36,12 @@ def test_all_pools_fit_into_postgres_even_while_every_process_is_replaced(
             pass
 
     monkeypatch.setattr(main, "make_pool", make_pool)
+    monkeypatch.setattr(consuming, "make_pool", make_pool)
     clients = [instance for instance in stack.instances if "DATABASE_URL" in instance.env]
     for instance in clients:
         asyncio.run(start(Settings.from_env(instance.env)))
-    assert len(clients) >= 3
+    # An app replica has five pools, a worker one more.
+    assert len(sizes) == 5 * len(APPS) + 6 * len(WORKERS)
     # Reads go to the standby, until it is the primary: counted as if all went to one server.
     found = re.search(r"^ +max_connections: (\d+)$", ENTRYPOINT.read_text(), re.MULTILINE)
     assert found is not None

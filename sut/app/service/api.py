@@ -181,10 +181,16 @@ async def metrics(request: Request) -> Response:
     return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def make_app(metrics: Metrics, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    """The application; its lifespan, or a test, puts Parts into `state.parts`."""
+def make_app(
+    metrics: Metrics, lifespan: Lifespan[FastAPI] | None = None, interface: Sequence[APIRouter] = (users,)
+) -> FastAPI:
+    """The application; its lifespan, or a test, puts Parts into `state.parts`.
+
+    `interface` is what it offers its users beside the probes and metrics.
+    """
     app = FastAPI(title="Sample chat service", lifespan=lifespan)
-    app.include_router(users)
+    for router in interface:
+        app.include_router(router)
     app.include_router(routes)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

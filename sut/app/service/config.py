@@ -15,10 +15,13 @@ PROTECTIONS = frozenset(
         "cache-fallback",
         "cache-timeout",
         "embedding-space",
+        "fencing",
         "idempotency",
         "one-probe",
+        "outbox-relay",
         "rate-limit",
         "read-only",
+        "reclaim",
         "retrieval-fallback",
         "retry-budget",
         "shedding",
@@ -28,6 +31,7 @@ PROTECTIONS = frozenset(
         "tool-fallback",
     }
 )
+ROLES = ("app", "worker")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Settings:
     """All times are seconds. Secrets are kept out of `repr`. `without` names PROTECTIONS to leave out."""
 
     node: str = "app"
+    role: str = "app"
     zone: str = ""
     database_url: str = field(default="postgresql://app:app@127.0.0.1:5432/app", repr=False)
     retrieval_url: str = field(default="", repr=False)
@@ -80,6 +85,11 @@ class Settings:
     replicas: int = 3
     # What one conversation may cost.
     session_budget_usd: float = 1.0
+    # A lease outlasts a failover of Redis; a dead worker's job is another's after one lease and a heartbeat.
+    job_lease: float = 4.0
+    job_republish: float = 5.0
+    job_deliveries: int = 5
+    job_slots: int = 4
     without: frozenset[str] = frozenset()
 
     @property
@@ -95,6 +105,7 @@ class Settings:
         default = cls()
         return cls(
             node=env.get("NODE_NAME", default.node),
+            role=_role(env.get("ROLE", default.role)),
             zone=env.get("ZONE", default.zone),
             database_url=env.get("DATABASE_URL", default.database_url),
             retrieval_url=env.get("RETRIEVAL_URL", ""),
@@ -154,6 +165,12 @@ def _addresses(name: str, text: str) -> tuple[tuple[str, int], ...]:
             raise ValueError(f"{name}: {part!r} is not host:port")
         found.append((host, _number(name, port)))
     return tuple(found)
+
+
+def _role(text: str) -> str:
+    if text not in ROLES:
+        raise ValueError(f"ROLE: {text!r} is none; valid: {', '.join(ROLES)}")
+    return text
 
 
 def _protections(text: str) -> frozenset[str]:

@@ -8,8 +8,8 @@ the statement: cancelling a commit's wait for the standby would report a commit 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -84,6 +84,20 @@ def make_pool(dsn: str, *, name: str, size: int, check_timeout: float, writable:
         max_lifetime=600,
         reconnect_timeout=2.0,
     )
+
+
+@asynccontextmanager
+async def checkout(pool: Pool, timeout: float) -> AsyncIterator[Connection]:
+    """A checked connection, waited for `timeout` s; trouble with it closes it and comes out as Broken."""
+    async with pool.connection(timeout=max(timeout, 0.05)) as conn:
+        try:
+            yield conn
+        except TROUBLE as error:
+            await conn.close()
+            raise Broken(type(error).__name__) from error
+        except psycopg.Error:
+            await conn.close()
+            raise
 
 
 async def assert_writable(conn: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Puts the parts together and serves them until SIGTERM, then drains."""
+"""Puts the parts together, for an app replica or a worker, and serves them until SIGTERM, then drains."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from types import FrameType
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from . import api, jobs_api
 from .answers import blamed
 from .api import Parts, make_app
 from .bounded import BoundedRetriever
 from .breaker import Breaker
 from .cache import RedisCache, connect
 from .config import Settings
+from .consuming import consuming
 from .database import make_pool
 from .embedding import OpenAIEmbedder, embeddings
 from .freshness import Watermarks
 from .graph import build
 from .health import Dependency, answers, postgres, provider
 from .ingest import Ingester
+from .jobs import Jobs
 from .limits import LimitMetrics
 from .logs import configure
 from .metrics import Metrics
@@ -46,6 +49,7 @@ def make_service(settings: Settings) -> FastAPI:
         breakers="breakers" not in settings.without, one_probe="one-probe" not in settings.without
     )
     limit_metrics = LimitMetrics(metrics.registry)
+    working = settings.role == "worker"
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -144,6 +148,7 @@ def make_service(settings: Settings) -> FastAPI:
                 "tool": Dependency(answers(client, f"{settings.tool_url}/health/live")),
             }
             app.state.parts = Parts(settings, metrics, runner, readiness, dependencies, ingester, limits)
+            app.state.jobs = Jobs(pool, settings.request_deadline, on_trouble=readiness.wake)
             pools = (pool, probes, documents, ingesting, reading)
             for opened in pools:
                 await opened.open(wait=False)
@@ -155,15 +160,18 @@ def make_service(settings: Settings) -> FastAPI:
             # What is loaded now stays: full collections would only stall requests.
             gc.collect()
             gc.freeze()
-            log.info("started", extra={"zone": settings.zone})
-            yield
+            log.info("started", extra={"zone": settings.zone, "role": settings.role})
+            consumer = consuming(settings, metrics, runner, models, readiness) if working else nullcontext()
+            async with consumer:
+                yield
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
             await asyncio.gather(*(opened.close(1.0) for opened in pools), redis.aclose())
             log.info("stopped")
 
-    return make_app(metrics, lifespan)
+    # A worker answers its probes only: users come through the front, which knows the app replicas.
+    return make_app(metrics, lifespan, () if working else (api.users, jobs_api.routes))
 
 
 def _embedders(settings: Settings, breaker: Breaker) -> tuple[OpenAIEmbedder, OpenAIEmbedder]:

@@ -22,7 +22,7 @@ from psycopg_pool import PoolTimeout
 
 from . import turns
 from .cache import Cache
-from .database import TROUBLE, Connection, Pool
+from .database import Connection, Pool, checkout
 from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
 from .graph import Graph, TurnSaver, with_saver
@@ -82,7 +82,7 @@ class Runner:
         try:
             async with asyncio.timeout_at(deadline) as limit, self._alone(turn.session, start_by):
                 try:
-                    return await self._attempt(turn, progress, emit, checkout=start_by - now())
+                    return await self._attempt(turn, progress, emit, patience=start_by - now())
                 except Broken:
                     # Cancelled by the deadline, it broke while letting go of the lock. The deadline is
                     # spent: nothing would bound a second attempt.
@@ -92,7 +92,7 @@ class Runner:
                     log.warning("turn tried once more on a new connection")
                     if emit is not None:
                         emit("reset", "")
-                return await self._attempt(turn, progress, emit, checkout=deadline - now(), again=True)
+                return await self._attempt(turn, progress, emit, patience=deadline - now(), again=True)
         except (TimeoutError, PoolTimeout, Broken) as error:
             self.on_trouble()
             log.warning("turn not answered", extra={"error": type(error).__name__})
@@ -126,10 +126,10 @@ class Runner:
         progress: Progress,
         emit: Emit | None,
         *,
-        checkout: float,
+        patience: float,
         again: bool = False,
     ) -> Answer:
-        async with self._connection(checkout) as conn:
+        async with checkout(self.pool, patience) as conn:
             try:
                 await turns.lock(conn, turn.session)
             except Refusal as refusal:
@@ -180,19 +180,6 @@ class Runner:
                 entry = None
         state = await graph.ainvoke(entry, config, context=context, durability="sync")
         return Answer(state["answer"], tuple(state["degraded"].split()), state["model"])
-
-    @asynccontextmanager
-    async def _connection(self, timeout: float) -> AsyncIterator[Connection]:
-        """A checked connection; trouble with it closes it and comes out as Broken."""
-        async with self.pool.connection(timeout=max(timeout, 0.05)) as conn:
-            try:
-                yield conn
-            except TROUBLE as error:
-                await conn.close()
-                raise Broken(type(error).__name__) from error
-            except psycopg.Error:
-                await conn.close()
-                raise
 
     @asynccontextmanager
     async def _alone(self, session: str, start_by: float) -> AsyncIterator[None]:

@@ -10,7 +10,7 @@ import logging
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-from . import ingest
+from . import ingest, jobs
 from .database import Connection
 from .documents import DOCUMENTS
 
@@ -54,6 +54,7 @@ async def ensure_schema(conn: Connection) -> bool:
         if await _version(conn) != VERSION:
             await conn.execute(TABLES)
             await conn.execute(ingest.TABLES)
+            await conn.execute(jobs.TABLES)
             await AsyncPostgresSaver(conn).setup()
             async with conn.transaction():
                 await conn.execute("LOCK TABLE documents IN EXCLUSIVE MODE")
