@@ -6,6 +6,7 @@ from pathlib import Path
 
 from blackstart.model.stack import Image, Instance, Stack
 from blackstart.observe import (
+    AlertSource,
     BreakerSource,
     ContainerSource,
     HAProxySource,
@@ -42,6 +43,7 @@ _HAPROXY = Image("haproxy", _HERE / "haproxy")
 _REDIS = Image("redis", _HERE / "redis")
 _LLM = Image("llm", _HERE / "llm")
 _APP = Image("app", _HERE / "app")
+_PROMETHEUS = Image("prometheus", _HERE / "prometheus")
 
 _SENTINEL_LIST = ",".join(f"{s}:26379" for s in SENTINELS)
 
@@ -180,6 +182,36 @@ def _app(name: str, zone: str) -> Instance:
     )
 
 
+def _prometheus(scraped: dict[str, tuple[tuple[str, ...], int]]) -> Instance:
+    """`scraped`: by job, the instances and the port at which they tell their metrics."""
+    targets = (f"{job}={','.join(f'{n}:{port}' for n in names)}" for job, (names, port) in scraped.items())
+    return Instance(
+        "prometheus-1",
+        "prometheus",
+        _PROMETHEUS,
+        {"http": 9090},
+        "ops",
+        env={"MONITORING_ROLE": "prometheus", "TARGETS": " ".join(targets)},
+        calls=(*(name for names, _ in scraped.values() for name in names), "alertmanager-1"),
+        publish=("http",),
+        ready=HttpReady("http", "/-/ready"),
+        memory="256m",
+    )
+
+
+_ALERTMANAGER = Instance(
+    "alertmanager-1",
+    "alertmanager",
+    _PROMETHEUS,
+    {"http": 9093},
+    "ops",
+    env={"MONITORING_ROLE": "alertmanager"},
+    publish=("http",),
+    ready=HttpReady("http", "/-/ready"),
+    memory="128m",
+)
+
+
 stack = Stack(
     name="sample",
     sidecar=Image("toxiproxy", _HERE / "toxiproxy"),
@@ -193,6 +225,15 @@ stack = Stack(
         *(_app(n, z) for n, z in zip(APPS, ZONES, strict=True)),
         *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
         _haproxy("front-1", "front", "front", {"http": 8080}, APPS, "http"),
+        _ALERTMANAGER,
+        _prometheus(
+            {
+                "app": (APPS, 8000),
+                "haproxy": (("front-1", "pgproxy-1"), 8404),
+                "patroni": (POSTGRES, 8008),
+                "etcd": (ETCD, 2379),
+            }
+        ),
     ),
     roles={"postgres": PatroniRoles(), "redis": SentinelRoles()},
     steady=(
@@ -210,6 +251,7 @@ stack = Stack(
         HAProxySource("front"),
         ContainerSource(),
         BreakerSource(),
+        AlertSource(),
     ),
     quorum={"etcd": 2, "sentinel": 2},
     load=load,
