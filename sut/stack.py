@@ -22,6 +22,7 @@ from sut.load import load, reset
 from sut.settings import (
     APP_PASSWORD,
     APPS,
+    CONTENT_KEY,
     ETCD,
     JWT_SECRET,
     LLMS,
@@ -31,6 +32,7 @@ from sut.settings import (
     REDIS_MASTER,
     REPLICATION_PASSWORD,
     SECRETS,
+    SECRETS_DIR,
     SENTINELS,
     ZONES,
 )
@@ -173,7 +175,10 @@ def _app(name: str, zone: str) -> Instance:
             "LLM_PRIMARY_URL": "http://llm-1:8080/v1",
             "LLM_FALLBACK_URL": "http://llm-2:8080/v1",
             "JWT_SECRET": JWT_SECRET,
+            "CONTENT_KEYS": CONTENT_KEY,
+            "SECRETS_DIR": SECRETS_DIR,
             "LOG_LEVEL": "INFO",
+            "TRACE_RATIO": "0.1",
         },
         calls=("pgproxy-1", *REDIS, *SENTINELS, *LLMS),
         publish=("http",),

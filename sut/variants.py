@@ -97,6 +97,12 @@ VARIANTS = (
     Variant("no-cache-timeout", "the cache is waited for for a minute", **_without("cache-timeout", *APPS)),
     Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
     Variant("crowded-probes", "a half-open breaker lets every call through", **_without("one-probe", *APPS)),
+    Variant("no-encryption", "content is stored as it is", **_without("encryption", *APPS)),
+    Variant(
+        "no-secret-reload",
+        "secrets are read once: what is rotated is not noticed",
+        **_without("secret-reload", *APPS),
+    ),
     Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
     Variant(
         "no-redispatch",

@@ -18,7 +18,7 @@ from blackstart.model.verdict import Verdict
 #: Findings without which a broken objective is no proof: nothing was injected, or clients were ill before.
 GROUNDS = ("injection", "bite", "premise", "baseline", "load", "fault in force", "stopped")
 #: What the trial itself must show in time; void once a gate tripped.
-IN_TIME = ("observe", "steady state", "outages")
+IN_TIME = ("observe", "steady state", "outages", "alert")
 
 
 def trial_findings(found: Measured) -> list[Finding]:
@@ -32,7 +32,7 @@ def trial_findings(found: Measured) -> list[Finding]:
         return [*blank, *(_unless_void(f, found) for f in (*told, _outages(found)))]
     told = [_unless_void(f, found) for f in told]
     if expected := trials[-1].get("expects_alert"):
-        told.append(alert_finding(found.events, str(expected)))
+        told.append(_unless_void(alert_finding(found.events, str(expected)), found))
     if not found.events.faults:
         # Without a fault RTO is 0 by definition: a test that forgets to inject must not pass.
         if all(f.objective not in GROUNDS for f in told):

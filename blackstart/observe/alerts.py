@@ -108,8 +108,8 @@ def _fact(alert: Alert, state: str, named: str, since_s: float | None = None) ->
 
 
 class AlertSource(PollingSource):
-    """Events `pending`, `firing`, `resolved`, `withdrawn` (pending, and then not) of each alert, as Prometheus
-    evaluates it, and `received`, `cleared`, as Alertmanager has it. `watching` is the first that each says."""
+    """Events `pending`, `firing`, `resolved` and `withdrawn` (pending, and then not) of each alert, as
+    Prometheus evaluates it; `received`, `cleared`, as Alertmanager has it. Each begins with `watching`."""
 
     name = "alert"
 

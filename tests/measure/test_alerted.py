@@ -62,3 +62,19 @@ def test_an_alert_that_was_over_before_the_fault_counts_anew(tmp_path: Path) -> 
     before = [("firing", 1.0, "Down"), ("received", 1.2, "Down"), ("resolved", 3.0, "Down")]
     assert judged(tmp_path, *before)[0] is FAIL
     assert judged(tmp_path, *before, ("firing", 7.0, "Down")) == (PASS, "firing after 2.0 s")
+
+
+def test_a_tripped_gate_voids_an_alert_that_did_not_come_but_not_one_that_did(tmp_path: Path) -> None:
+    gate = {"time": ns(5.5), "source": "gate", "event": "trip", "gate": "steal"}
+    for events, verdict in (([WATCHING], UNKNOWN), ([WATCHING, ("firing", 7.0, "Down")], PASS)):
+        folder = tmp_path / verdict.value
+        folder.mkdir()
+        lines = [
+            told("trial", 0, role="drill", expects_alert="Down"),
+            *alerts(*events),
+            gate,
+            begin(5),
+            end(6),
+        ]
+        around(5, 6).save(folder, sorted(lines, key=lambda line: line["time"]))
+        assert {f.objective: f.verdict for f in evaluate(folder).findings}["alert"] is verdict

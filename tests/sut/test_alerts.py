@@ -28,7 +28,9 @@ ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="no promtool; the image's build runs the same")
-@pytest.mark.parametrize("check", [("check", "config", "prometheus.yml"), ("test", "rules", "rules_test.yml")])
+@pytest.mark.parametrize(
+    "check", [("check", "config", "prometheus.yml"), ("test", "rules", "rules_test.yml")]
+)
 def test_promtool_accepts_the_rules_and_their_tests(check: tuple[str, ...]) -> None:
     assert PROMTOOL is not None
     result = subprocess.run(

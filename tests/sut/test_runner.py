@@ -49,7 +49,7 @@ class Database:
         for name in ("lock", "admit", "store", "unlock"):
             self.monkeypatch.setattr(turns, name, getattr(self, name))
         saver = InMemorySaver()
-        self.monkeypatch.setattr(module, "TurnSaver", lambda conn: saver)
+        self.monkeypatch.setattr(module, "TurnSaver", lambda conn, box: saver)
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:
@@ -58,7 +58,7 @@ class Database:
     async def lock(self, conn: object, session: str) -> None:
         self.attempts += 1
 
-    async def admit(self, conn: object, turn: Turn) -> turns.Admission:
+    async def admit(self, conn: object, turn: Turn, *_: object) -> turns.Admission:
         await self.before_admit()
         again = turn.id in self.admitted
         self.admitted.add(turn.id)

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
+from fastapi import APIRouter, FastAPI, Header, Path, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.types import Lifespan
 
@@ -20,7 +21,7 @@ from .errors import Refusal
 from .health import Dependency, report
 from .logs import trace_id
 from .metrics import Metrics
-from .middleware import Observed, sorted_set, sse
+from .middleware import Bounded, Observed, sorted_set, sse
 from .readiness import Readiness
 from .runner import Emit
 from .state import Answer, Turn
@@ -68,14 +69,47 @@ class Guarded(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            secret = _parts(request).settings.jwt_secret
-            request.state.subject = subject(request.headers.get("Authorization"), secret)
+            keys = _parts(request).settings.secrets.jwt_keys()
+            request.state.subject = subject(request.headers.get("Authorization"), keys)
             return await handle(request)
 
         return guarded
 
 
-users = APIRouter(route_class=Guarded)
+class EventStream(StreamingResponse):
+    """Named for the document."""
+
+    media_type = "text/event-stream"
+
+
+# For the document only: `Guarded` has looked at the token before.
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT")
+REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body cannot be read."},
+    401: {"description": "No valid token."},
+    403: {"description": "It belongs to someone else."},
+    413: {"description": "The body is too long."},
+    429: {"description": "Too many requests; Retry-After says when to come again."},
+    503: {"description": "It cannot be answered now; Retry-After says when to come again."},
+}
+
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "event": {"enum": ["token", "reset", "done", "error"]},
+                        "data": {"type": "string"},
+                    },
+                }
+            }
+        }
+    }
+}
+
+users = APIRouter(route_class=Guarded, dependencies=[Security(BEARER)], responses=REFUSED)
 routes = APIRouter()
 
 
@@ -87,8 +121,8 @@ async def chat(body: ChatRequest, request: Request, key: Key) -> dict[str, Any]:
     return _shown(parts, turn, await parts.runner.run(turn))
 
 
-@users.post("/chat/stream")
-async def chat_stream(body: ChatRequest, request: Request, key: Key) -> StreamingResponse:
+@users.post("/chat/stream", response_class=EventStream, responses=EVENTS)
+async def chat_stream(body: ChatRequest, request: Request, key: Key) -> EventStream:
     """The answer as events: `token`*, `reset` (void so far), then `done` or `error`.
 
     `done` carries what `POST /chat` would answer, and comes only after the turn is stored.
@@ -96,7 +130,7 @@ async def chat_stream(body: ChatRequest, request: Request, key: Key) -> Streamin
     parts = _parts(request)
     turn = _turn(request, body, key)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(parts, turn), media_type="text/event-stream", headers=headers)
+    return EventStream(_events(parts, turn), headers=headers)
 
 
 @users.get("/session/{session}")
@@ -111,7 +145,7 @@ async def live() -> dict[str, bool]:
     return {"live": True}
 
 
-@routes.get("/health/ready")
+@routes.get("/health/ready", responses={503: {"description": "Send nothing here."}})
 async def ready(request: Request) -> JSONResponse:
     """200 only while this replica can write and is not draining."""
     readiness = _parts(request).readiness
@@ -119,7 +153,7 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse({"ready": readiness.ready, "reason": reason}, 200 if readiness.ready else 503)
 
 
-@routes.get("/health")
+@routes.get("/health", responses={503: {"description": "Unusable."}})
 async def health(request: Request) -> JSONResponse:
     """Every dependency's state and latency; 503 when the service is unusable."""
     parts = _parts(request)
@@ -128,7 +162,7 @@ async def health(request: Request) -> JSONResponse:
     return JSONResponse(found, 503 if found["status"] == "unusable" else 200)
 
 
-@routes.get("/metrics")
+@routes.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus' text format."""
     parts = _parts(request)
@@ -144,6 +178,7 @@ def make_app(metrics: Metrics, lifespan: Lifespan[FastAPI] | None = None) -> Fas
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(Exception, _failed)
+    app.add_middleware(Bounded)
     app.add_middleware(Observed, metrics=metrics)
     return app
 

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from .breaker import Breaker, BreakerOpen
+from .content import PLAIN, Box, Unreadable
 from .errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -45,22 +46,34 @@ class RedisCache:
     """
 
     def __init__(
-        self, redis: Redis, breaker: Breaker, *, timeout: float, ttl: int = 300, optional: bool = True
+        self,
+        redis: Redis,
+        breaker: Breaker,
+        *,
+        timeout: float,
+        ttl: int = 300,
+        optional: bool = True,
+        box: Box = PLAIN,
     ) -> None:
         self._redis = redis
         self._breaker = breaker
         self._timeout = DISCOVERY * timeout
         self._ttl = ttl
         self._optional = optional
+        self._box = box
 
     async def get(self, key: str) -> str | None:
         """The cached answer, or None; raises CacheUnavailable."""
         found = await self._call(lambda: self._redis.get(key))
-        return found.decode() if isinstance(found, bytes) else None
+        try:
+            return self._box.open(found.decode()) if isinstance(found, bytes) else None
+        except Unreadable:
+            # Its key was taken away: as good as not cached.
+            return None
 
     async def put(self, key: str, answer: str) -> None:
         """Keep an answer; raises CacheUnavailable."""
-        await self._call(lambda: self._redis.set(key, answer, ex=self._ttl))
+        await self._call(lambda: self._redis.set(key, self._box.seal(answer), ex=self._ttl))
 
     async def ping(self) -> None:
         """Ask the primary, past the breaker; raises what redis-py raises."""

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+
+from psycopg.conninfo import make_conninfo
+
+from .content import Box
+from .secretfiles import Secrets
 
 #: What a negative control may take away, so that a drill shows that it would have noticed.
-PROTECTIONS = frozenset({"breakers", "cache-fallback", "cache-timeout", "idempotency", "one-probe"})
+PROTECTIONS = frozenset(
+    {"breakers", "cache-fallback", "cache-timeout", "encryption", "idempotency", "one-probe", "secret-reload"}
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,10 @@ class Settings:
     llm_fallback_url: str = "http://127.0.0.1:8081/v1"
     llm_model: str = "sample"
     jwt_secret: str = field(default="", repr=False)
+    content_keys: str = field(default="", repr=False)
+    secrets_dir: str = ""
     log_level: str = "INFO"
+    trace_ratio: float = 0.0
     listen: tuple[str, ...] = ()
     port: int = 8000
 
@@ -46,6 +57,27 @@ class Settings:
         """Where documents are searched; the primary's address unless a replica's is given."""
         return self.retrieval_url or self.database_url
 
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The keys and passwords in force, by file where there is a folder of them."""
+        return Secrets(
+            self.secrets_dir,
+            jwt_secret=self.jwt_secret,
+            content_keys=self.content_keys,
+            reload="secret-reload" not in self.without,
+        )
+
+    @property
+    def box(self) -> Box:
+        """What seals content at rest."""
+        return Box(self.secrets.content_keys, sealing="encryption" not in self.without)
+
+    def database_dsn(self, url: str = "") -> str:
+        """`url`, or that of the primary, with the database's password of now."""
+        password = self.secrets.database_password()
+        dsn = url or self.database_url
+        return dsn if password is None else make_conninfo(dsn, password=password)
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read the settings; raises ValueError, naming the variable, when one is missing or malformed."""
@@ -63,7 +95,10 @@ class Settings:
             llm_fallback_url=env.get("LLM_FALLBACK_URL", default.llm_fallback_url),
             llm_model=env.get("LLM_MODEL", default.llm_model),
             jwt_secret=env["JWT_SECRET"],
+            content_keys=env.get("CONTENT_KEYS", ""),
+            secrets_dir=env.get("SECRETS_DIR", ""),
             log_level=env.get("LOG_LEVEL", default.log_level).upper(),
+            trace_ratio=float(env.get("TRACE_RATIO", default.trace_ratio)),
             listen=tuple(filter(None, env.get("LISTEN", "").split(","))),
             port=_number("PORT", env.get("PORT", str(default.port))),
             request_deadline=float(env.get("REQUEST_DEADLINE", default.request_deadline)),

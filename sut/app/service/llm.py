@@ -15,10 +15,12 @@ import httpx
 import openai
 from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
 from .breaker import Breaker, BreakerOpen
 from .errors import ModelsUnavailable
+from .tracing import client, traced
 
 log = logging.getLogger(__name__)
 DIMENSIONS = 64
@@ -93,6 +95,7 @@ class Models:
             raise ModelsUnavailable(f"no model answers: {type(error).__name__}") from error
         return Generated(text, model, fallback=True)
 
+    @traced("llm chat", SpanKind.CLIENT)
     async def _ask(
         self, model: ChatModel, messages: list[BaseMessage], emit: Callable[[str, str], None] | None
     ) -> tuple[str, str]:
@@ -123,6 +126,7 @@ class OpenAIEmbedder:
         self._breaker = breaker
         self._timeout = timeout
 
+    @traced("llm embed", SpanKind.CLIENT)
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector of DIMENSIONS a text; raises one of PROVIDER_ERRORS."""
         with self._breaker.guard():
@@ -142,6 +146,7 @@ def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
         temperature=0,
         max_retries=0,
         timeout=httpx.Timeout(timeout, connect=0.5),
+        http_async_client=client(httpx.Timeout(timeout, connect=0.5)),
     )
 
 
@@ -155,6 +160,7 @@ def embeddings(url: str, name: str, timeout: float) -> OpenAIEmbeddings:
         check_embedding_ctx_length=False,
         max_retries=0,
         timeout=httpx.Timeout(timeout, connect=0.5),
+        http_async_client=client(httpx.Timeout(timeout, connect=0.5)),
     )
 
 

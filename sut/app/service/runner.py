@@ -21,6 +21,7 @@ from psycopg_pool import PoolTimeout
 
 from . import turns
 from .cache import Cache
+from .content import PLAIN, Box
 from .database import TROUBLE, Connection, Pool
 from .errors import Broken, ModelsUnavailable, Refusal
 from .graph import Graph, TurnSaver, with_saver
@@ -57,6 +58,7 @@ class Runner:
     deadline: float
     start_within: float
     idempotent: bool = True
+    box: Box = PLAIN
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
     _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
@@ -101,7 +103,7 @@ class Runner:
                 for last in (False, True):
                     try:
                         async with self._connection(self.start_within) as conn:
-                            return await turns.read_session(conn, session, subject)
+                            return await turns.read_session(conn, session, subject, self.box)
                     except Broken:
                         if last:
                             raise
@@ -128,7 +130,7 @@ class Runner:
                 raise Refusal(503, refusal.reason, retry_after=1, not_applied=not progress.sent) from None
             try:
                 progress.sent = True
-                admission = await turns.admit(conn, turn)
+                admission = await turns.admit(conn, turn, self.box)
                 if admission.stored and self.idempotent:
                     return admission.stored if not again else replace(admission.stored, replayed=False)
                 return await self._graph(conn, turn, emit, admission)
@@ -148,10 +150,10 @@ class Runner:
     async def _graph(
         self, conn: Connection, turn: Turn, emit: Emit | None, admission: turns.Admission
     ) -> Answer:
-        graph = with_saver(self.graph, TurnSaver(conn))
+        graph = with_saver(self.graph, TurnSaver(conn, self.box))
         config: RunnableConfig = {"configurable": {"thread_id": turn.session}}
         store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(
-            _store, conn, self.replica, not self.idempotent
+            _store, conn, self.replica, not self.idempotent, self.box
         )
         context = TurnContext(turn, self.cache, self.retriever, self.models, store, admission.history, emit)
         entry: ChatState | None = fresh(turn)
@@ -191,5 +193,7 @@ class Runner:
         return Refusal(503, reason, retry_after=1, not_applied=not progress.sent)
 
 
-async def _store(conn: Connection, replica: str, always: bool, turn: Turn, answer: Answer) -> Answer:
-    return await turns.store(conn, turn, answer, replica, always=always)
+async def _store(
+    conn: Connection, replica: str, always: bool, box: Box, turn: Turn, answer: Answer
+) -> Answer:
+    return await turns.store(conn, turn, answer, replica, box, always=always)
