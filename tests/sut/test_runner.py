@@ -58,7 +58,7 @@ class Database:
     async def lock(self, conn: object, session: str) -> None:
         self.attempts += 1
 
-    async def admit(self, conn: object, turn: Turn, *_: object) -> turns.Admission:
+    async def admit(self, conn: object, turn: Turn, *__: object) -> turns.Admission:
         await self.before_admit()
         again = turn.id in self.admitted
         self.admitted.add(turn.id)
