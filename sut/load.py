@@ -9,7 +9,7 @@ import jwt
 import requests
 
 from blackstart.load.operations import HttpOperation, LoadPlan, SqlRead, SqlWrite
-from sut.settings import APP_PASSWORD, JWT_SECRET, LLMS, POSTGRES, TOOLS
+from sut.settings import APP_PASSWORD, JWT_KID, JWT_SECRET, LLMS, POSTGRES, TOOLS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -19,9 +19,10 @@ _SUBJECT = "load"
 SETTLE_S = 15
 
 
-def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET) -> str:
-    """A bearer token of the sample app for `subject`, valid for so many seconds."""
-    return jwt.encode({"sub": subject, "exp": int(time.time()) + valid_s}, secret, algorithm="HS256")
+def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET, kid: str = JWT_KID) -> str:
+    """A bearer token of the sample app for `subject`, valid for so many seconds, by the key called `kid`."""
+    claims = {"sub": subject, "exp": int(time.time()) + valid_s}
+    return jwt.encode(claims, secret, algorithm="HS256", headers={"kid": kid})
 
 
 def load(running: RunningStack) -> LoadPlan:

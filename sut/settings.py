@@ -26,4 +26,8 @@ APP_PASSWORD = "sample-app-password"
 POSTGRES_PASSWORD = "sample-postgres-password"
 REPLICATION_PASSWORD = "sample-replication-password"
 JWT_SECRET = "sample-jwt-secret-of-at-least-32-bytes"
-SECRETS = (APP_PASSWORD, POSTGRES_PASSWORD, REPLICATION_PASSWORD, JWT_SECRET)
+JWT_KID = "k1"
+CONTENT_KEY = "c2FtcGxlLWNvbnRlbnQta2V5LW9mLTMyLWJ5dGVzISE="
+SECRETS = (APP_PASSWORD, POSTGRES_PASSWORD, REPLICATION_PASSWORD, JWT_SECRET, CONTENT_KEY)
+#: Where the app keeps its secrets, one a file (sut/app/service/secretfiles.py).
+SECRETS_DIR = "/run/secrets"

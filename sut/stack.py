@@ -6,6 +6,7 @@ from pathlib import Path
 
 from blackstart.model.stack import Image, Instance, Stack
 from blackstart.observe import (
+    AlertSource,
     BreakerSource,
     ContainerSource,
     HAProxySource,
@@ -22,6 +23,7 @@ from sut.settings import (
     APP_PASSWORD,
     APPS,
     CHEAP_MODEL,
+    CONTENT_KEY,
     ETCD,
     JWT_SECRET,
     LLMS,
@@ -31,6 +33,7 @@ from sut.settings import (
     REDIS_MASTER,
     REPLICATION_PASSWORD,
     SECRETS,
+    SECRETS_DIR,
     SENTINELS,
     TOOLS,
     WORKERS,
@@ -46,6 +49,7 @@ _REDIS = Image("redis", _HERE / "redis")
 _LLM = Image("llm", _HERE / "llm")
 _TOOL = Image("tool", _HERE / "tool")
 _APP = Image("app", _HERE / "app")
+_PROMETHEUS = Image("prometheus", _HERE / "prometheus")
 
 _SENTINEL_LIST = ",".join(f"{s}:26379" for s in SENTINELS)
 
@@ -193,13 +197,46 @@ def _app(name: str, zone: str, role: str = "app", memory: str = "512m") -> Insta
             "LLM_CHEAP_MODEL": CHEAP_MODEL,
             "REPLICAS": str(len(APPS)),
             "JWT_SECRET": JWT_SECRET,
+            "CONTENT_KEYS": CONTENT_KEY,
+            "SECRETS_DIR": SECRETS_DIR,
             "LOG_LEVEL": "INFO",
+            "TRACE_RATIO": "0.1",
         },
         calls=("pgproxy-1", *REDIS, *SENTINELS, *LLMS, *TOOLS),
         publish=("http",),
         ready=HttpReady("http", "/health/ready"),
         memory=memory,
     )
+
+
+def _prometheus(scraped: dict[str, tuple[tuple[str, ...], int]]) -> Instance:
+    """`scraped`: by job, the instances and the port at which they tell their metrics."""
+    targets = (f"{job}={','.join(f'{n}:{port}' for n in names)}" for job, (names, port) in scraped.items())
+    return Instance(
+        "prometheus-1",
+        "prometheus",
+        _PROMETHEUS,
+        {"http": 9090},
+        "ops",
+        env={"MONITORING_ROLE": "prometheus", "TARGETS": " ".join(targets)},
+        calls=(*(name for names, _ in scraped.values() for name in names), "alertmanager-1"),
+        publish=("http",),
+        ready=HttpReady("http", "/-/ready"),
+        memory="256m",
+    )
+
+
+_ALERTMANAGER = Instance(
+    "alertmanager-1",
+    "alertmanager",
+    _PROMETHEUS,
+    {"http": 9093},
+    "ops",
+    env={"MONITORING_ROLE": "alertmanager"},
+    publish=("http",),
+    ready=HttpReady("http", "/-/ready"),
+    memory="128m",
+)
 
 
 stack = Stack(
@@ -217,6 +254,16 @@ stack = Stack(
         *(_app(n, z, "worker", "384m") for n, z in zip(WORKERS, ZONES, strict=False)),
         *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
         _haproxy("front-1", "front", "front", {"http": 8080}, APPS, "http"),
+        _ALERTMANAGER,
+        _prometheus(
+            {
+                "app": (APPS, 8000),
+                "worker": (WORKERS, 8000),
+                "haproxy": (("front-1", "pgproxy-1"), 8404),
+                "patroni": (POSTGRES, 8008),
+                "etcd": (ETCD, 2379),
+            }
+        ),
     ),
     roles={"postgres": PatroniRoles(), "redis": SentinelRoles()},
     steady=(
@@ -236,6 +283,7 @@ stack = Stack(
         ContainerSource(),
         BreakerSource(),
         BreakerSource("worker"),
+        AlertSource(),
     ),
     quorum={"etcd": 2, "sentinel": 2},
     load=load,

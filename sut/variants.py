@@ -112,6 +112,12 @@ VARIANTS = (
         **_without("stale-answers", *APPS),
     ),
     Variant("no-read-only", "the standby serves no sessions", **_without("read-only", *APPS)),
+    Variant("no-encryption", "content is stored as it is", **_without("encryption", *APPS, *WORKERS)),
+    Variant(
+        "no-secret-reload",
+        "secrets are read once: what is rotated is not noticed",
+        **_without("secret-reload", *APPS, *WORKERS),
+    ),
     Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
     Variant("no-rate-limit", "no user is ever told to wait", **_without("rate-limit", *APPS)),
     Variant("no-shedding", "every turn is taken on, however many wait", **_without("shedding", *APPS)),

@@ -38,9 +38,9 @@ class Durable(Database):
         await super().lock(conn, session)
         await pause()
 
-    async def admit(self, conn: object, turn: Turn, budget: int | None = None) -> Admission:
+    async def admit(self, conn: object, turn: Turn, *rest: object) -> Admission:
         await pause()
-        admission = await super().admit(conn, turn, budget)
+        admission = await super().admit(conn, turn, *rest)
         await pause()
         return admission
 

@@ -48,6 +48,7 @@ class FakePool:
     """Lends `size` connections at a time."""
 
     size: int
+    name: str = "fake"
     places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +71,10 @@ class FakePool:
 
     async def close(self, timeout: float) -> None:
         """As AsyncConnectionPool."""
+
+    def get_stats(self) -> dict[str, int]:
+        """As AsyncConnectionPool."""
+        return {}
 
 
 def test_slow_turns_on_every_connection_do_not_make_a_replica_unready(

@@ -47,7 +47,7 @@ class Database:
         for name in ("lock", "admit", "store", "unlock"):
             self.monkeypatch.setattr(turns, name, getattr(self, name))
         saver = InMemorySaver()
-        self.monkeypatch.setattr(module, "TurnSaver", lambda conn: saver)
+        self.monkeypatch.setattr(module, "TurnSaver", lambda conn, box: saver)
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:
@@ -56,7 +56,7 @@ class Database:
     async def lock(self, conn: object, session: str) -> None:
         self.attempts += 1
 
-    async def admit(self, conn: object, turn: Turn, budget: int | None = None) -> turns.Admission:
+    async def admit(self, conn: object, turn: Turn, *__: object) -> turns.Admission:
         await self.before_admit()
         again = turn.id in self.admitted
         self.admitted.add(turn.id)

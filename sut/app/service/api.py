@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypeAlias
 
-from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
+from fastapi import APIRouter, FastAPI, Header, Path, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.types import Lifespan
 
@@ -24,7 +25,7 @@ from .ingest import Document
 from .limits import Limits
 from .logs import trace_id
 from .metrics import Metrics
-from .middleware import Observed, sorted_set, sse
+from .middleware import Bounded, Observed, sorted_set, sse
 from .readiness import Readiness
 from .runner import Emit
 from .state import Answer, Turn
@@ -82,20 +83,56 @@ class Guarded(APIRoute):
 
         async def guarded(request: Request) -> Response:
             parts = _parts(request)
-            request.state.subject = user = subject(
-                request.headers.get("Authorization"), parts.settings.jwt_secret
-            )
+            user = subject(request.headers.get("Authorization"), parts.settings.secrets.jwt_keys())
+            request.state.subject = user
             request.state.modes = await parts.limits.admit(user, request.headers.get(HEADER))
             return await handle(request)
 
         return guarded
 
 
-users = APIRouter(route_class=Guarded)
+class EventStream(StreamingResponse):
+    """Named for the document."""
+
+    media_type = "text/event-stream"
+
+
+# For the document only: `Guarded` has looked at the token before.
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT")
+REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body cannot be read."},
+    401: {"description": "No valid token."},
+    403: {"description": "It belongs to someone else."},
+    413: {"description": "The body is too long."},
+    429: {"description": "Too many requests; Retry-After says when to come again."},
+    503: {"description": "It cannot be answered now; Retry-After says when to come again."},
+    504: {"description": "The caller's deadline is over."},
+}
+
+SPENT: dict[int | str, dict[str, Any]] = {402: {"description": "The session has used up its budget."}}
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "event": {"enum": ["token", "reset", "done", "error"]},
+                        "data": {"type": "string"},
+                    },
+                }
+            }
+        }
+    }
+}
+
+#: Bytes of a body whose every character is escaped, where the usual limit is too small for that.
+LARGER = {"/documents": 1 << 20, "/jobs": 1 << 17}
+users = APIRouter(route_class=Guarded, dependencies=[Security(BEARER)], responses=REFUSED)
 routes = APIRouter()
 
 
-@users.post("/chat")
+@users.post("/chat", responses=SPENT)
 async def chat(body: ChatRequest, request: Request, key: Key) -> dict[str, Any]:
     """Answer a message; the same key gets the same answer, once stored."""
     parts = _parts(request)
@@ -105,8 +142,8 @@ async def chat(body: ChatRequest, request: Request, key: Key) -> dict[str, Any]:
     return _shown(parts, turn, answer, request.state.modes)
 
 
-@users.post("/chat/stream")
-async def chat_stream(body: ChatRequest, request: Request, key: Key) -> StreamingResponse:
+@users.post("/chat/stream", response_class=EventStream, responses=EVENTS)
+async def chat_stream(body: ChatRequest, request: Request, key: Key) -> EventStream:
     """The answer as events: `token`*, `reset` (void so far), then `done` or `error`.
 
     `done` carries what `POST /chat` would answer, and comes only after the turn is stored.
@@ -122,8 +159,7 @@ async def chat_stream(body: ChatRequest, request: Request, key: Key) -> Streamin
     _finishing.add(task)
     task.add_done_callback(_finishing.discard)
     task.add_done_callback(lambda _: queue.put_nowait(("", "")))
-    events = _events(parts, turn, queue, task, request.state.modes)
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    return EventStream(_events(parts, turn, queue, task, request.state.modes), headers=headers)
 
 
 @users.get("/session/{session}")
@@ -139,7 +175,7 @@ async def session(session: Name, request: Request) -> dict[str, Any]:
     return found
 
 
-@users.post("/documents")
+@users.post("/documents", responses={502: {"description": "Embeddings of another space."}})
 async def documents(body: DocumentsRequest, request: Request) -> dict[str, Any]:
     """Take documents in for this user's chats: all or none, and repeating is safe.
 
@@ -156,7 +192,7 @@ async def live() -> dict[str, bool]:
     return {"live": True}
 
 
-@routes.get("/health/ready")
+@routes.get("/health/ready", responses={503: {"description": "Send nothing here."}})
 async def ready(request: Request) -> JSONResponse:
     """200 only while this replica can write and is not draining."""
     readiness = _parts(request).readiness
@@ -164,7 +200,7 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse({"ready": readiness.ready, "reason": reason}, 200 if readiness.ready else 503)
 
 
-@routes.get("/health")
+@routes.get("/health", responses={503: {"description": "Unusable."}})
 async def health(request: Request) -> JSONResponse:
     """Every dependency's state and latency; 503 when the service is unusable."""
     parts = _parts(request)
@@ -173,7 +209,7 @@ async def health(request: Request) -> JSONResponse:
     return JSONResponse(found, 503 if found["status"] == "unusable" else 200)
 
 
-@routes.get("/metrics")
+@routes.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus' text format."""
     parts = _parts(request)
@@ -195,6 +231,7 @@ def make_app(
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(Exception, _failed)
+    app.add_middleware(Bounded, larger=LARGER)
     app.add_middleware(Observed, metrics=metrics)
     return app
 

@@ -18,6 +18,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
+from .content import PLAIN, Box
 from .database import Pool, checkout
 from .graph import TurnSaver
 from .leases import Claim
@@ -97,13 +98,13 @@ class Approvals:
     pool: Pool
     models: Models
     graph: ApprovalGraph
+    box: Box = PLAIN
 
     async def run(self, claim: Claim) -> Answer | Question:
         """Raises ModelsUnavailable or database trouble."""
         async with checkout(self.pool, PATIENCE) as conn:
-            return await advance(
-                self.graph.copy(update={"checkpointer": TurnSaver(conn)}), claim, ApprovalContext(self.models)
-            )
+            graph = self.graph.copy(update={"checkpointer": TurnSaver(conn, self.box)})
+            return await advance(graph, claim, ApprovalContext(self.models))
 
 
 async def advance(graph: ApprovalGraph, claim: Claim, context: ApprovalContext) -> Answer | Question:

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from .breaker import Breaker, BreakerOpen
+from .content import PLAIN, Box, Unreadable
 from .errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -51,32 +52,47 @@ class RedisCache:
     """
 
     def __init__(
-        self, redis: Redis, breaker: Breaker, *, timeout: float, fresh: int = 300, optional: bool = True
+        self,
+        redis: Redis,
+        breaker: Breaker,
+        *,
+        timeout: float,
+        fresh: int = 300,
+        optional: bool = True,
+        box: Box = PLAIN,
     ) -> None:
         self._redis = redis
         self._breaker = breaker
         self._timeout = DISCOVERY * timeout
         self._fresh = fresh
         self._optional = optional
+        self._box = box
 
     async def get(self, key: str) -> str | None:
         """The cached answer while it is fresh, or None; raises CacheUnavailable."""
         found, left = await self._call(lambda: self._look(key))
-        return found.decode() if found is not None and KEPT - left / 1000 < self._fresh else None
+        return self._open(found) if KEPT - left / 1000 < self._fresh else None
 
     async def get_stale(self, key: str) -> str | None:
         """The cached answer of any age, or None; raises CacheUnavailable."""
         found, _ = await self._call(lambda: self._look(key))
-        return found.decode() if found is not None else None
+        return self._open(found)
 
     async def put(self, key: str, answer: str) -> None:
         """Keep an answer; raises CacheUnavailable."""
-        await self._call(lambda: self._redis.set(key, answer, ex=KEPT))
+        await self._call(lambda: self._redis.set(key, self._box.seal(answer), ex=KEPT))
 
     async def ping(self) -> None:
         """Ask the primary, past the breaker; raises what redis-py raises."""
         async with asyncio.timeout(self._timeout):
             await self._redis.get("ping")
+
+    def _open(self, found: bytes | None) -> str | None:
+        """The text of what was found; what no key opens any more is as good as not cached."""
+        try:
+            return None if found is None else self._box.open(found.decode())
+        except Unreadable:
+            return None
 
     async def _look(self, key: str) -> tuple[bytes | None, int]:
         """The value and its time to live in milliseconds, in one round trip."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from psycopg.conninfo import make_conninfo
+
+from .content import Box
+from .secretfiles import Secrets
 from .usage import Price
 
 #: What a negative control may take away, so that a drill shows that it would have noticed.
@@ -15,6 +20,7 @@ PROTECTIONS = frozenset(
         "cache-fallback",
         "cache-timeout",
         "embedding-space",
+        "encryption",
         "fencing",
         "idempotency",
         "one-probe",
@@ -24,6 +30,7 @@ PROTECTIONS = frozenset(
         "reclaim",
         "retrieval-fallback",
         "retry-budget",
+        "secret-reload",
         "shedding",
         "stale-answers",
         "staleness",
@@ -53,7 +60,10 @@ class Settings:
     llm_price: Price = field(default=Price(2.5, 10.0))
     llm_cheap_price: Price = field(default=Price(0.15, 0.6))
     jwt_secret: str = field(default="", repr=False)
+    content_keys: str = field(default="", repr=False)
+    secrets_dir: str = ""
     log_level: str = "INFO"
+    trace_ratio: float = 0.0
     listen: tuple[str, ...] = ()
     port: int = 8000
 
@@ -97,6 +107,27 @@ class Settings:
         """Where documents are searched first: the standby's address; without one, the primary's."""
         return self.retrieval_url or self.database_url
 
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The keys and passwords in force, by file where there is a folder of them."""
+        return Secrets(
+            self.secrets_dir,
+            jwt_secret=self.jwt_secret,
+            content_keys=self.content_keys,
+            reload="secret-reload" not in self.without,
+        )
+
+    @property
+    def box(self) -> Box:
+        """What seals content at rest."""
+        return Box(self.secrets.content_keys, sealing="encryption" not in self.without)
+
+    def database_dsn(self, url: str = "") -> str:
+        """`url`, or that of the primary, with the database's password of now."""
+        password = self.secrets.database_password()
+        dsn = url or self.database_url
+        return dsn if password is None else make_conninfo(dsn, password=password)
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read the settings; raises ValueError, naming the variable, when one is missing or malformed."""
@@ -119,7 +150,10 @@ class Settings:
             llm_price=_price("LLM_PRICE", env, default.llm_price),
             llm_cheap_price=_price("LLM_CHEAP_PRICE", env, default.llm_cheap_price),
             jwt_secret=env["JWT_SECRET"],
+            content_keys=env.get("CONTENT_KEYS", ""),
+            secrets_dir=env.get("SECRETS_DIR", ""),
             log_level=env.get("LOG_LEVEL", default.log_level).upper(),
+            trace_ratio=float(env.get("TRACE_RATIO", default.trace_ratio)),
             listen=tuple(filter(None, env.get("LISTEN", "").split(","))),
             port=_number("PORT", env.get("PORT", str(default.port))),
             request_deadline=float(env.get("REQUEST_DEADLINE", default.request_deadline)),

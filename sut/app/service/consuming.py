@@ -35,7 +35,8 @@ async def consuming(
 ) -> AsyncIterator[None]:
     """Consume jobs inside; leaving it finishes or gives back what is under way."""
     # Of their own: a lease must be renewed, and a result stored, while turns wait for a connection.
-    pool = make_pool(settings.database_url, name="jobs", size=3, check_timeout=settings.check_timeout)
+    pool = make_pool(settings.database_dsn, name="jobs", size=3, check_timeout=settings.check_timeout)
+    metrics.pools([pool])
     redis = connect(settings.redis_sentinels, settings.redis_master, SOCKET)
     stream = JobStream(redis, settings.node, timeout=LIMIT)
     job_metrics = JobMetrics(metrics.registry)
@@ -44,6 +45,7 @@ async def consuming(
         for mode in answer.degraded:
             metrics.degradations.labels(mode).inc()
 
+    box = settings.box
     leases = Leases(
         pool,
         settings.node,
@@ -52,11 +54,12 @@ async def consuming(
         most=settings.job_deliveries,
         reclaim="reclaim" not in settings.without,
         fencing="fencing" not in settings.without,
+        box=box,
     )
     worker = Worker(
         stream,
         leases,
-        Jobwork(runner, models, Approvals(runner.pool, models, approval.build())),
+        Jobwork(runner, models, Approvals(runner.pool, models, approval.build(), box), box),
         job_metrics,
         ready=lambda: readiness.ready,
         on_answer=count,

@@ -8,7 +8,7 @@ the statement: cancelling a commit's wait for the standby would report a commit 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
@@ -61,8 +61,13 @@ class DroppingConnection(AsyncConnection[DictRow]):
             raise
 
 
-def make_pool(dsn: str, *, name: str, size: int, check_timeout: float, writable: bool = True) -> Pool:
-    """A pool that is not open yet; opening it does not wait for the server."""
+def make_pool(
+    dsn: str | Callable[[], str], *, name: str, size: int, check_timeout: float, writable: bool = True
+) -> Pool:
+    """A pool that is not open yet; opening it does not wait for the server.
+
+    A callable `dsn` is asked for each new connection: a password may change meanwhile.
+    """
 
     async def check(conn: Connection) -> None:
         async with asyncio.timeout(check_timeout):

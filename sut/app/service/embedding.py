@@ -13,12 +13,15 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
+import httpx
 import openai
+from opentelemetry.trace import SpanKind
 
 from .breaker import Breaker
 from .retries import retry_after
+from .tracing import client, traced
 
 DIMENSIONS = 64  # of the index's column
 CANARY = "The quick brown fox jumps over the lazy dog."
@@ -70,6 +73,7 @@ class OpenAIEmbedder:
         self._breaker = breaker
         self._timeout = timeout
 
+    @traced("llm embed", SpanKind.CLIENT)
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """As Embedder; a malformed answer is an error too."""
         try:
@@ -97,8 +101,10 @@ class OpenAIEmbedder:
 
 
 def embeddings(url: str) -> openai.AsyncOpenAI:
-    """A client that never retries by itself."""
-    return openai.AsyncOpenAI(base_url=url, api_key="sample", max_retries=0)
+    """A client that never retries by itself; how long it waits is each call's."""
+    # Its types know only the newer library's client; it takes either.
+    http = cast(Any, client(httpx.Timeout(None)))
+    return openai.AsyncOpenAI(base_url=url, api_key="sample", max_retries=0, http_client=http)
 
 
 def check_dimension(fresh: Embedded) -> None:

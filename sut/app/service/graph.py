@@ -12,18 +12,25 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from . import nodes
+from .content import Box, ContentSerializer, SealedSaver
+from .database import Connection
 from .state import ChatState, TurnContext
+from .tracing import traced
 
 Graph: TypeAlias = CompiledStateGraph[ChatState, TurnContext, ChatState, ChatState]
 
 
-class TurnSaver(AsyncPostgresSaver):
-    """Writes checkpoints, but not the pending writes of ordinary nodes.
+class TurnSaver(SealedSaver, AsyncPostgresSaver):
+    """Writes checkpoints, sealed, but not the pending writes of ordinary nodes.
 
     Pending writes spare a step's finished nodes a second run when another node of the same step failed.
     Here every step is one node, and the checkpoint that follows holds its result: they would only double
     the number of commits. Interrupts and resumptions are still written.
     """
+
+    def __init__(self, conn: Connection, box: Box) -> None:
+        super().__init__(conn, serde=ContentSerializer(box))
+        self.box = box
 
     async def aput_writes(
         self,
@@ -41,12 +48,12 @@ class TurnSaver(AsyncPostgresSaver):
 def build() -> Graph:
     """The graph without a checkpointer; `with_saver` lends it one."""
     graph = StateGraph(ChatState, context_schema=TurnContext)
-    graph.add_node("validate", nodes.validate)
-    graph.add_node("cache", nodes.cache)
-    graph.add_node("retrieve", nodes.retrieve)
-    graph.add_node("tool", nodes.tool)
-    graph.add_node("generate", nodes.generate)
-    graph.add_node("persist", nodes.persist)
+    graph.add_node("validate", traced("node validate")(nodes.validate))
+    graph.add_node("cache", traced("node cache")(nodes.cache))
+    graph.add_node("retrieve", traced("node retrieve")(nodes.retrieve))
+    graph.add_node("tool", traced("node tool")(nodes.tool))
+    graph.add_node("generate", traced("node generate")(nodes.generate))
+    graph.add_node("persist", traced("node persist")(nodes.persist))
     graph.add_edge(START, "validate")
     graph.add_edge("validate", "cache")
     graph.add_conditional_edges("cache", _after_cache, ["retrieve", "persist"])

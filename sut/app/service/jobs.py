@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from .content import PLAIN, Box
 from .database import Connection, Pool, checkout
 from .deadline import current
 from .errors import Broken, Refusal
@@ -113,15 +114,16 @@ class Jobs:
 
     pool: Pool
     deadline: float
+    box: Box = PLAIN
     on_trouble: Callable[[], None] = lambda: None
 
     async def accept(self, job: NewJob) -> dict[str, Any]:
         """Record the job, or find it again by its key; raises Refusal."""
-        return await self._try(lambda conn: accept(conn, job))
+        return await self._try(lambda conn: accept(conn, job, self.box))
 
     async def read(self, id: str, subject: str) -> dict[str, Any]:
         """The job as it is now, on the primary; raises Refusal, 404 for one never accepted."""
-        return await self._try(lambda conn: read(conn, id, subject))
+        return await self._try(lambda conn: read(conn, id, subject, self.box))
 
     async def of_session(self, session: str, subject: str, settle: float) -> dict[str, Any]:
         """The session's jobs, see `listing`; raises Refusal."""
@@ -129,7 +131,7 @@ class Jobs:
 
     async def resume(self, id: str, subject: str, key: str, decision: Decision) -> dict[str, Any]:
         """Record the decision and owe the job work again; raises Refusal. The same key may ask twice."""
-        return await self._try(lambda conn: resume(conn, id, subject, key, decision))
+        return await self._try(lambda conn: resume(conn, id, subject, key, decision, self.box))
 
     async def _try(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run it, once more if the connection broke: everything here may safely be done twice."""
@@ -155,8 +157,8 @@ class Jobs:
             raise Refusal(503, "the database refused", retry_after=1) from error
 
 
-async def accept(conn: Connection, job: NewJob) -> dict[str, Any]:
-    """Raises Refusal 422 where the key belongs to another job, or psycopg.Error."""
+async def accept(conn: Connection, job: NewJob, box: Box = PLAIN) -> dict[str, Any]:
+    """Raises Refusal 422 where the key belongs to another job, Unreadable, or psycopg.Error."""
     cursor = await conn.execute(
         ACCEPT,
         {
@@ -164,26 +166,27 @@ async def accept(conn: Connection, job: NewJob) -> dict[str, Any]:
             "id": job.id,
             "session": job.session,
             "kind": job.kind,
-            "input": job.input,
+            "input": box.seal(job.input),
             "trace": job.trace_id,
         },
     )
     row = await cursor.fetchone()
     if row is None:
         raise Broken("the acceptance returned nothing")
-    if (row["session"], row["kind"], row["input"]) != (job.session, job.kind, job.input):
+    if (row["session"], row["kind"], box.open(row["input"])) != (job.session, job.kind, job.input):
         raise Refusal(422, "this idempotency key was used for another job")
-    return {**shown(row), "replayed": row["asked"] > 1}
+    return {**shown(row, box), "replayed": row["asked"] > 1}
 
 
-async def read(conn: Connection, id: str, subject: str) -> dict[str, Any]:
-    """Raises Refusal 404, or psycopg.Error."""
+async def read(conn: Connection, id: str, subject: str, box: Box = PLAIN) -> dict[str, Any]:
+    """Raises Refusal 404, Unreadable, or psycopg.Error."""
     row = await (await conn.execute(READ, (subject, id))).fetchone()
     if row is None:
         raise Refusal(404, "no such job")
-    found = shown(row)
+    found = shown(row, box)
     if row["answer"] is not None:
-        found["result"] = {"answer": row["answer"], "model": row["model"], "worker": row["done_by"]}
+        answer = box.open(row["answer"])
+        found["result"] = {"answer": answer, "model": row["model"], "worker": row["done_by"]}
         found["degraded"] = sorted(row["degraded"])
     return found
 
@@ -195,23 +198,27 @@ async def of_session(conn: Connection, session: str, subject: str, settle: float
     return {"session": session, **listing(rows, settle=settle, quiet=quiet["seconds"] if quiet else 0.0)}
 
 
-async def resume(conn: Connection, id: str, subject: str, key: str, decision: Decision) -> dict[str, Any]:
-    """Raises Refusal 404, 409 or 422, or psycopg.Error."""
+async def resume(
+    conn: Connection, id: str, subject: str, key: str, decision: Decision, box: Box = PLAIN
+) -> dict[str, Any]:
+    """Raises Refusal 404, 409 or 422, Unreadable, or psycopg.Error."""
     async with conn.transaction():
         cursor = await conn.execute(
             "UPDATE jobs SET asked = asked + 1 WHERE sub = %s AND id = %s RETURNING *", (subject, id)
         )
         row = await cursor.fetchone()
-        if not decided(row, key, decision):
+        if not decided(row, key, decision, box):
             assert row is not None
-            await conn.execute(DECIDE, {"seq": row["seq"], "decision": decision.dump(), "key": key})
-    return await read(conn, id, subject)
+            sealed = box.seal(decision.dump())
+            await conn.execute(DECIDE, {"seq": row["seq"], "decision": sealed, "key": key})
+    return await read(conn, id, subject, box)
 
 
-def shown(row: Row) -> dict[str, Any]:
+def shown(row: Row, box: Box = PLAIN) -> dict[str, Any]:
     """A job's row as the API shows it."""
     names = ("id", "session", "kind", "status", "deliveries", "reason", "question", "trace_id")
-    return {name: row[name] for name in names}
+    asked = row["question"]
+    return {name: row[name] for name in names} | {"question": asked and box.open(asked)}
 
 
 def listing(rows: Sequence[Row], *, settle: float, quiet: float) -> dict[str, Any]:
@@ -230,12 +237,12 @@ def listing(rows: Sequence[Row], *, settle: float, quiet: float) -> dict[str, An
     }
 
 
-def decided(row: Row | None, key: str, decision: Decision) -> bool:
+def decided(row: Row | None, key: str, decision: Decision, box: Box = PLAIN) -> bool:
     """True if this very decision stands already, False if it can be made; raises Refusal otherwise."""
     if row is None:
         raise Refusal(404, "no such job")
     if row["decision_key"] == key:
-        if row["decision"] != decision.dump():
+        if box.open(row["decision"]) != decision.dump():
             raise Refusal(422, "this idempotency key was used for another decision")
         return True
     if row["status"] != "waiting":

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response, Security
 from pydantic import BaseModel, Field
 
-from .api import NAME, TEXT, Guarded, Key, Name
+from .api import BEARER, NAME, REFUSED, TEXT, Guarded, Key, Name
 from .jobs import Decision, Jobs, NewJob
 from .logs import trace_id
 
 Session = Annotated[str, Query(min_length=1, max_length=128, pattern=NAME)]
 Settle = Annotated[float, Query(ge=0, le=60)]
-routes = APIRouter(route_class=Guarded)
+MISSED: dict[int | str, dict[str, Any]] = {
+    404: {"description": "No such job."},
+    409: {"description": "Not as the job, or the session's jobs, are now."},
+}
+routes = APIRouter(route_class=Guarded, dependencies=[Security(BEARER)], responses={**REFUSED, **MISSED})
 
 
 class JobRequest(BaseModel):

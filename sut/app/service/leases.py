@@ -8,10 +8,11 @@ the epoch is a fencing token, and Postgres checks it in the writing statement it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
+from .content import PLAIN, Box
 from .database import Connection, Pool, checkout
 from .jobs import OWED, Row
 from .state import Answer
@@ -86,7 +87,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that this worker holds. `thread` and `decision` are set once it is resumed."""
+    """A job that this worker holds. `thread` and `decision` are set once it is resumed.
+
+    `input` and `decision` are as stored, sealed: `opened` makes them readable.
+    """
 
     seq: int
     epoch: int
@@ -99,6 +103,11 @@ class Claim:
     trace_id: str
     thread: str | None = None
     decision: str | None = None
+
+    def opened(self, box: Box) -> Claim:
+        """The claim with its texts readable; raises Unreadable."""
+        decision = None if self.decision is None else box.open(self.decision)
+        return replace(self, input=box.open(self.input), decision=decision)
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,7 @@ class Leases:
     patience: float = 1.0
     reclaim: bool = True
     fencing: bool = True
+    box: Box = PLAIN
 
     async def claim(self, seq: int) -> tuple[Verdict, Claim | None]:
         """Look at the job and take it if it is free; raises Broken, PoolTimeout, psycopg.Error."""
@@ -142,7 +152,7 @@ class Leases:
             STORE,
             claim,
             worker=self.worker,
-            answer=answer.text,
+            answer=self.box.seal(answer.text),
             degraded=list(answer.degraded),
             model=answer.model,
         )
@@ -150,7 +160,7 @@ class Leases:
 
     async def ask(self, claim: Claim, thread: str, question: str) -> None:
         """Let it wait for a decision on what the graph's `thread` asks; raises as `store`."""
-        _held(await self._write(ASK, claim, thread=thread, question=question))
+        _held(await self._write(ASK, claim, thread=thread, question=self.box.seal(question)))
 
     async def end(self, claim: Claim, status: str, reason: str) -> None:
         """Settle it without a result; raises as `store`."""

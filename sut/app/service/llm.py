@@ -17,6 +17,7 @@ import openai
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
+from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
 from . import deadline
@@ -25,6 +26,7 @@ from .breaker import Breaker, BreakerOpen
 from .bulkhead import Bulkhead
 from .errors import ModelsUnavailable, NotAsked, Refusal
 from .retries import RetryBudget, retry_after
+from .tracing import client, traced
 from .usage import Price, Usage
 
 log = logging.getLogger(__name__)
@@ -158,6 +160,7 @@ class Models:
         wait = min((target.breaker.wait_s for target in self._targets), default=0.0)
         raise ModelsUnavailable("no model answers", retry_after=max(1, math.ceil(wait)))
 
+    @traced("llm chat", SpanKind.CLIENT)
     async def _ask(
         self,
         target: Target,
@@ -227,4 +230,5 @@ def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
         max_retries=0,
         stream_usage=True,
         timeout=httpx.Timeout(timeout, connect=CONNECT_S),
+        http_async_client=client(httpx.Timeout(timeout, connect=CONNECT_S)),
     )

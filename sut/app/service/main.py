@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from psycopg.conninfo import conninfo_to_dict
 
-from . import api, jobs_api
+from . import api, jobs_api, tracing
 from .answers import blamed
 from .api import Parts, make_app
 from .bounded import BoundedRetriever
@@ -38,6 +42,7 @@ from .providers import make_models
 from .readiness import Readiness
 from .retrieval import VectorRetriever
 from .runner import Runner
+from .secretfiles import CONTENT_KEYS, DATABASE_PASSWORD, FIRST_KID, JWT_KEYS, plant
 from .tool import SearchTool
 
 log = logging.getLogger(__name__)
@@ -54,29 +59,29 @@ def make_service(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = make_pool(
-            settings.database_url,
+            settings.database_dsn,
             name="turns",
             size=settings.pool_size,
             check_timeout=settings.check_timeout,
         )
         # The probes' own: behind slow turns they would wait, and call a replica unready that is only busy.
-        probes = make_pool(settings.database_url, name="probes", size=1, check_timeout=settings.check_timeout)
+        probes = make_pool(settings.database_dsn, name="probes", size=1, check_timeout=settings.check_timeout)
         documents = make_pool(
-            settings.retrieval_dsn,
+            partial(settings.database_dsn, settings.retrieval_dsn),
             name="documents",
             size=settings.documents_pool_size,
             check_timeout=settings.retrieve_timeout / 2,
             writable=False,
         )
         ingesting = make_pool(
-            settings.database_url,
+            settings.database_dsn,
             name="documents-primary",
             size=settings.documents_pool_size,
             check_timeout=settings.check_timeout,
         )
         # A pool of its own: session reads in a failover must not take retrieval's connections.
         reading = make_pool(
-            settings.retrieval_dsn,
+            partial(settings.database_dsn, settings.retrieval_dsn),
             name="reading",
             size=2,
             check_timeout=settings.check_timeout,
@@ -100,7 +105,7 @@ def make_service(settings: Settings) -> FastAPI:
             limit_metrics.bulkhead("retrieval", settings),
             settings.embed_timeout + len(searched) * settings.retrieve_timeout,
         )
-        tools = httpx.AsyncClient(timeout=settings.tool_timeout)
+        tools = httpx.AsyncClient(timeout=settings.tool_timeout, event_hooks={"request": [tracing.inject]})
         tool = SearchTool(
             tools,
             settings.tool_url,
@@ -119,6 +124,7 @@ def make_service(settings: Settings) -> FastAPI:
             redis_breaker,
             timeout=patience,
             optional="cache-fallback" not in settings.without,
+            box=settings.box,
         )
         readiness = Readiness(probes, batches)
         runner = Runner(
@@ -135,6 +141,7 @@ def make_service(settings: Settings) -> FastAPI:
             serve_stale="stale-answers" not in settings.without,
             standby=reading if "read-only" not in settings.without else None,
             budget_micros=round(settings.session_budget_usd * 1e6),
+            box=settings.box,
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,
         )
@@ -148,8 +155,9 @@ def make_service(settings: Settings) -> FastAPI:
                 "tool": Dependency(answers(client, f"{settings.tool_url}/health/live")),
             }
             app.state.parts = Parts(settings, metrics, runner, readiness, dependencies, ingester, limits)
-            app.state.jobs = Jobs(pool, settings.request_deadline, on_trouble=readiness.wake)
+            app.state.jobs = Jobs(pool, settings.request_deadline, settings.box, on_trouble=readiness.wake)
             pools = (pool, probes, documents, ingesting, reading)
+            metrics.pools(pools)
             for opened in pools:
                 await opened.open(wait=False)
             watching = [
@@ -232,12 +240,33 @@ def bind(addresses: list[str], port: int) -> list[socket.socket]:
     return sockets
 
 
+def _take_secrets(settings: Settings) -> None:
+    """Move the secrets of the environment into files that can be replaced, where there is a folder for them.
+
+    Raises ValueError where content would be stored as it is though nobody asked for that.
+    """
+    if settings.secrets_dir:
+        given = {
+            JWT_KEYS: json.dumps({FIRST_KID: settings.jwt_secret}),
+            CONTENT_KEYS: settings.content_keys,
+            DATABASE_PASSWORD: conninfo_to_dict(settings.database_url).get("password", ""),
+        }
+        plant(Path(settings.secrets_dir), {name: str(text) for name, text in given.items() if text})
+    for name in ("JWT_SECRET", "CONTENT_KEYS", "DATABASE_URL"):
+        os.environ.pop(name, None)
+    if "encryption" not in settings.without and not settings.box.seals:
+        raise ValueError("CONTENT_KEYS must be set: without it conversations would be stored as they are")
+
+
 def main() -> None:
     """Serve until a signal; exits non-zero when the settings are wrong or the port is taken."""
     # Tracing to LangSmith is off by decree, not by the absence of a key.
     os.environ["LANGSMITH_TRACING"] = "false"
     settings = Settings.from_env(os.environ)
-    configure(settings.node, settings.log_level)
+    configure(settings.node, settings.log_level, settings.secrets.words)
+    _take_secrets(settings)
+    if settings.trace_ratio:
+        tracing.configure(settings.node, settings.trace_ratio)
     app = make_service(settings)
     config = uvicorn.Config(
         app,

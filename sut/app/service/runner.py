@@ -22,6 +22,7 @@ from psycopg_pool import PoolTimeout
 
 from . import turns
 from .cache import Cache
+from .content import PLAIN, Box
 from .database import Connection, Pool, checkout
 from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
@@ -65,6 +66,7 @@ class Runner:
     serve_stale: bool = True
     standby: Pool | None = None
     budget_micros: int | None = None
+    box: Box = PLAIN
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
     _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
@@ -111,7 +113,7 @@ class Runner:
         """The session's turns, from the standby while no primary answers; raises Refusal."""
         try:
             left = current(self.deadline).left
-            found = await read_session(self.pool, self.standby, session, subject, deadline=left)
+            found = await read_session(self.pool, self.standby, session, subject, self.box, deadline=left)
         except Refusal as refusal:
             if refusal.status == 503:
                 self.on_trouble()
@@ -136,7 +138,7 @@ class Runner:
                 raise Refusal(503, refusal.reason, retry_after=1, not_applied=not progress.sent) from None
             try:
                 progress.sent = True
-                admission = await turns.admit(conn, turn, self.budget_micros)
+                admission = await turns.admit(conn, turn, self.box, self.budget_micros)
                 if admission.stored and self.idempotent:
                     return admission.stored if not again else replace(admission.stored, replayed=False)
                 return await self._graph(conn, turn, emit, admission)
@@ -156,10 +158,10 @@ class Runner:
     async def _graph(
         self, conn: Connection, turn: Turn, emit: Emit | None, admission: turns.Admission
     ) -> Answer:
-        graph = with_saver(self.graph, TurnSaver(conn))
+        graph = with_saver(self.graph, TurnSaver(conn, self.box))
         config: RunnableConfig = {"configurable": {"thread_id": turn.session}}
         store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(
-            _store, conn, self.replica, not self.idempotent
+            _store, conn, self.replica, not self.idempotent, self.box
         )
         context = TurnContext(
             turn,
@@ -196,5 +198,7 @@ class Runner:
         return Refusal(503, reason, retry_after=1, not_applied=not progress.sent)
 
 
-async def _store(conn: Connection, replica: str, always: bool, turn: Turn, answer: Answer) -> Answer:
-    return await turns.store(conn, turn, answer, replica, always=always)
+async def _store(
+    conn: Connection, replica: str, always: bool, box: Box, turn: Turn, answer: Answer
+) -> Answer:
+    return await turns.store(conn, turn, answer, replica, box, always=always)

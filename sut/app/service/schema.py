@@ -15,7 +15,7 @@ from .database import Connection
 from .documents import DOCUMENTS
 
 log = logging.getLogger(__name__)
-VERSION = 2
+VERSION = 3
 LOCK = 0x626C61636B  # any constant: "black"
 
 TABLES = """

@@ -7,11 +7,13 @@ import logging
 from typing import Annotated, Protocol
 
 import httpx
+from opentelemetry.trace import SpanKind
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .breaker import Breaker, BreakerOpen
 from .bulkhead import Bulkhead
 from .errors import NotAsked, Refusal
+from .tracing import traced
 
 log = logging.getLogger(__name__)
 LARGEST = 64 * 1024  # bytes of an answer
@@ -69,6 +71,7 @@ class SearchTool:
         self._timeout = timeout
         self._optional = optional
 
+    @traced("tool search", SpanKind.CLIENT)
     async def search(self, question: str) -> list[str]:
         """As Tool."""
         try:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from langchain_core.messages import HumanMessage, SystemMessage
+from opentelemetry.trace import SpanKind
 
 from .approval import Approvals, Question
+from .content import PLAIN, Box
 from .leases import Claim
 from .llm import Models
 from .state import Answer, Turn, degrade
+from .tracing import span
 
 SUMMARISE = "Summarise the text in at most three sentences. Add nothing."
 
@@ -27,16 +30,19 @@ class Turns(Protocol):
 class Jobwork:
     """The work by kind, each of which may be begun twice.
 
-    Raises Refusal, ModelsUnavailable or database trouble.
+    Raises Refusal, ModelsUnavailable, Unreadable or database trouble.
     """
 
     turns: Turns
     models: Models
     approvals: Approvals
+    box: Box = PLAIN
 
     async def __call__(self, claim: Claim) -> Answer | Question:
         """The outcome of a claimed job."""
-        return await self.kinds[claim.kind](claim)
+        # A trace of its own: the request that the job was accepted in has long been answered.
+        with span(f"job {claim.kind}", SpanKind.CONSUMER, accepted_in=claim.trace_id):
+            return await self.kinds[claim.kind](claim.opened(self.box))
 
     @property
     def kinds(self) -> Mapping[str, Callable[[Claim], Awaitable[Answer | Question]]]:
