@@ -12,9 +12,12 @@ import psycopg
 import pytest
 
 from sut.app.service import turns
+from sut.app.service.content import Box
 from sut.app.service.database import Pool
 from sut.app.service.errors import Broken, Refusal
 from sut.app.service.reading import read_session
+
+BOX = Box()
 
 
 @dataclass
@@ -41,7 +44,8 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def read(conn: Server, session: str, subject: str) -> dict[str, Any]:
+    async def read(conn: Server, session: str, subject: str, box: Box) -> dict[str, Any]:
+        assert box is BOX
         if conn.says == "down":
             raise psycopg.OperationalError("gone")
         if conn.says == "hangs":
@@ -58,7 +62,7 @@ def read(
 ) -> dict[str, Any]:
     return asyncio.run(
         read_session(
-            cast(Pool, primary), cast(Pool, standby), "s1", subject, deadline=deadline, patience=0.04
+            cast(Pool, primary), cast(Pool, standby), "s1", subject, BOX, deadline=deadline, patience=0.04
         )
     )
 
