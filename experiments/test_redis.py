@@ -40,11 +40,12 @@ def test_primary_back_at_once(drill: Drill) -> None:
 @experiment(
     hypothesis="When one replica's way to the cache is slow, its chats skip the cache and are hardly later.",
     runbook="redis-slow",
-    objectives=Objectives(p99={"chat": "+150ms"}, availability=CHATS, interrupted=0, mode=["no-cache"]),
-    control=Control(variant="no-cache-timeout", breaks="p99"),
+    objectives=Objectives(p90={"chat": "+150ms"}, availability=CHATS, interrupted=0, mode=["no-cache"]),
+    control=Control(variant="no-cache-timeout", breaks="p90"),
 )
 def test_slow_edge(drill: Drill) -> None:
-    # 200 chats on either side of the fault: p99 is then the third slowest, and no single hiccup decides.
+    # 200 chats on either side of the fault, of which a third are of the slow replica: the twentieth slowest
+    # decides. The third slowest, the p99, moves by hundreds of milliseconds with the machine alone.
     drill.hold("40s")
     drill.inject(edge_latency("app-1", "redis.primary", latency="800ms"))
     drill.hold("40s")
