@@ -35,7 +35,7 @@ check: ## format, lint, types, import rules
 	tools/check
 
 unit: ## tests that need no engine
-	$(PYTEST) tests -m 'not integration and not chaos' $(ARGS)
+	$(PYTEST) tests -m 'not integration and not chaos' -n auto $(ARGS)
 
 integration: ## tests that need the engine
 	$(PYTEST) tests -m 'integration' $(ARGS)
