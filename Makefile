@@ -27,7 +27,8 @@ drill: setup ## the headline drills, to verdicts and report (DRILL=<node id> for
 drill-all: setup ## every drill
 	$(PYTEST) -m chaos experiments $(ARGS)
 
-controls: setup proof ## every drill with its negative controls and its placebo
+controls: setup ## every drill with its negative controls and its placebo
+	$(PYTEST) -m chaos --chaos-controls --chaos-placebo experiments $(ARGS)
 
 test: setup check unit integration proof ## everything that CI runs
 
@@ -35,13 +36,13 @@ check: ## format, lint, types, import rules
 	tools/check
 
 unit: ## tests that need no engine
-	$(PYTEST) tests -m 'not integration and not chaos' $(ARGS)
+	$(PYTEST) tests -m 'not integration and not chaos' -n auto $(ARGS)
 
 integration: ## tests that need the engine
 	$(PYTEST) tests -m 'integration' $(ARGS)
 
-proof: ## the drills with their controls and placebos, no set-up
-	$(PYTEST) -m chaos --chaos-controls --chaos-placebo experiments $(ARGS)
+proof: ## the headline drills with their controls and placebos, no set-up
+	$(PYTEST) -m "$(MARK)" --chaos-controls --chaos-placebo experiments $(ARGS)
 
 crash-matrix: setup ## kill -9 at every step of every kind of fault, with and without a watchdog
 	BLACKSTART_CRASH_MATRIX=1 $(PYTEST) tests/injection/test_crash_matrix.py -v $(ARGS)

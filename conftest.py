@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ pytest_plugins = ["fixtures.sample"]
 
 #: What may be skipped: one pattern of node ids a line, `# why` behind it.
 ALLOWED = Path(__file__).parent / "tests" / "skips.txt"
-_skipped = pytest.StashKey[dict[str, str]]()
+_skips: pytest.StashKey[_Skips] = pytest.StashKey()
 
 
 def allowed(lines: str) -> list[str]:
@@ -26,41 +25,40 @@ def unexpected(skipped: dict[str, str], patterns: list[str]) -> dict[str, str]:
     return {n: why for n, why in skipped.items() if not any(fnmatchcase(n, p) for p in patterns)}
 
 
+class _Skips:
+    """What is skipped, as the reports say; those of the workers of pytest-xdist come here too."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._note(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._note(report)
+
+    def _note(self, report: Any) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.found[report.nodeid] = report.longrepr[-1] if report.longrepr else ""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing skipped."""
-    config.stash[_skipped] = {}
+    config.stash[_skips] = _Skips()
+    config.pluginmanager.register(config.stash[_skips])
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Note what is skipped."""
-    report = yield
-    _note(item.config, report)
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
-    """Note files that are skipped as a whole."""
-    report = yield
-    _note(collector.config, report)
-    return report
-
-
-def _note(config: pytest.Config, report: Any) -> None:
-    if report.skipped and not hasattr(report, "wasxfail"):
-        config.stash[_skipped][report.nodeid] = report.longrepr[-1] if report.longrepr else ""
+def _unlisted(config: pytest.Config) -> dict[str, str]:
+    return unexpected(config.stash[_skips].found, allowed(ALLOWED.read_text()))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A skip that the list does not name fails the run: a skipped test proves nothing."""
-    found = unexpected(session.config.stash[_skipped], allowed(ALLOWED.read_text()))
-    if found and session.exitstatus == pytest.ExitCode.OK:
+    if _unlisted(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    session.config.stash[_skipped] = found
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Name the skips that the list does not."""
-    for node, why in config.stash[_skipped].items():
+    for node, why in _unlisted(config).items():
         terminalreporter.write_line(f"SKIPPED, and not in {ALLOWED.name}: {node}: {why}", red=True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LIMIT = "30s"
 _STRONG = {"synchronous_mode": True, "maximum_lag_on_failover": 1 << 20}
 _WEAK = {"synchronous_mode": False, "maximum_lag_on_failover": 1 << 40}
+_STRICT = {"synchronous_mode": True, "synchronous_mode_strict": True}
+_LENIENT = {"synchronous_mode": True, "synchronous_mode_strict": False}
 
 
 def _weaken(running: RunningStack) -> None:
@@ -85,6 +87,12 @@ VARIANTS = (
         revert=_strengthen,
         faults=(edge_down("postgres.replica", "postgres.primary", port=5432),),
         lead="2s",
+    ),
+    Variant(
+        "strict-sync",
+        "without a standby nothing is acknowledged at all",
+        apply=partial(_configure, settings=_STRICT),
+        revert=partial(_configure, settings=_LENIENT),
     ),
     Variant(
         "tcp-check",

@@ -11,10 +11,13 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "with workers"])
 @pytest.mark.parametrize(
     ("listed", "code"), [("test_it.py::test_* # no such thing here\ntest_whole.py", 0), ("", 1)]
 )
-def test_only_listed_skips_pass(pytester: pytest.Pytester, listed: str, code: int) -> None:
+def test_only_listed_skips_pass(
+    pytester: pytest.Pytester, listed: str, code: int, workers: tuple[str, ...]
+) -> None:
     source = (ROOT / "conftest.py").read_text().replace('["fixtures.sample"]', "[]")
     pytester.makeconftest(source)
     pytester.mkdir("tests").joinpath("skips.txt").write_text(listed)
@@ -29,7 +32,7 @@ def test_only_listed_skips_pass(pytester: pytest.Pytester, listed: str, code: in
         pytest.skip("no such thing here", allow_module_level=True)
         """,
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *workers)
     assert result.ret == code
     said = "SKIPPED, and not in skips.txt: test_it.py::test_skipped: Skipped: no such thing here"
     assert (said in result.stdout.str()) is (code == 1)

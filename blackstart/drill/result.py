@@ -9,6 +9,7 @@ from typing import Any
 from blackstart.measure.judge import Finding
 from blackstart.measure.trial import IN_TIME, control_verdict
 from blackstart.model.experiment import Control, Experiment, Role, run_name
+from blackstart.model.objectives import LATENCIES
 from blackstart.model.verdict import Verdict
 
 
@@ -50,5 +51,5 @@ class Result:
         """Whether a gate, a premise or a baseline of no use, not the service, left it open."""
         if self.proof is not Verdict.UNKNOWN:
             return False
-        gates = ("gates", "baseline", "premise", "p99", *IN_TIME)
+        gates = ("gates", "baseline", "premise", *LATENCIES, *IN_TIME)
         return any(f.objective in gates and f.verdict is Verdict.UNKNOWN for f in self.findings)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from blackstart.faults import _helpers
 from blackstart.faults._containers import containers, on_each
-from blackstart.faults._inside import run, shell
+from blackstart.faults._inside import by_hand, run, shell
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 
 
@@ -32,8 +32,8 @@ class HeldFault(Fault):
         tag = _helpers.tagged(self.kind, id)
         data = {"tag": tag, **self.details(site, names)}
         ending = _helpers.ending(tag)
-        manual = "; ".join(f"docker exec {name} pkill -KILL -f {_helpers.pattern(tag)}" for name in names)
-        return Undo(self.kind, site.run_id, names, data, manual, dict.fromkeys(names, ending), id)
+        expiry = dict.fromkeys(names, ending)
+        return Undo(self.kind, site.run_id, names, data, by_hand(expiry), expiry, id)
 
     def details(self, site: Site, names: tuple[str, ...]) -> dict[str, Any]:
         """What else the record holds; InjectionError if the fault cannot be there."""

@@ -250,8 +250,7 @@ class Injector:
         if void or not fault.lasts:
             return
         with contextlib.suppress(HarnessError, OSError):  # what cannot be told is met again by the undo
-            # Thrice: a busy engine loses what a command said now and then, and nothing said reads as undone.
-            if all(fault.undone(plan, self.running.platform) is None for _ in range(3)):
+            if fault.undone(plan, self.running.platform) is None:
                 self._note("lost", **fields)
 
     def _ended(self, injection: Injection, entry: str, source: str, fields: dict[str, Any]) -> None:

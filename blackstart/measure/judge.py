@@ -13,7 +13,7 @@ from blackstart.measure.measured import Measured
 from blackstart.measure.phases import Phase, phase_of_kind
 from blackstart.model.durations import human, seconds
 from blackstart.model.errors import ConfigError
-from blackstart.model.objectives import COUNTED, by_kind, margin
+from blackstart.model.objectives import COUNTED, LATENCIES, by_kind, margin
 from blackstart.model.verdict import Verdict, worst
 
 
@@ -128,24 +128,27 @@ def _interrupted(bound: Any, found: Measured) -> tuple[str, Verdict]:
     return str(len(hit)), Verdict.PASS if len(hit) <= limit else Verdict.FAIL
 
 
-def _p99(bound: Any, found: Measured) -> tuple[str, Verdict]:
-    if not isinstance(bound, Mapping):
-        raise ConfigError(f"p99 bounds the latency of kinds of operations by name, not {bound!r}")
-    told = []
-    for name, limit in bound.items():
-        allowed, relative = margin(limit)
-        told.append(_p99_of(name, allowed * 1000, relative, found))
-    return _together(told)
+def _latency_of(quantile: str) -> Judge:
+    """The named quantile of the latency of kinds of operations, by itself or over its baseline."""
+
+    def latency(bound: Any, found: Measured) -> tuple[str, Verdict]:
+        if not isinstance(bound, Mapping):
+            raise ConfigError(f"{quantile} bounds the latency of kinds of operations by name, not {bound!r}")
+        return _together([_slower(quantile, name, limit, found) for name, limit in bound.items()])
+
+    return latency
 
 
-def _p99_of(name: str, allowed: float, relative: bool, found: Measured) -> tuple[str, Verdict]:
+def _slower(quantile: str, name: str, bound: Any, found: Measured) -> tuple[str, Verdict]:
+    margin_s, relative = margin(bound)
+    allowed = margin_s * 1000
     during, before = _during(name, found), _before(name, found)
     for phase, when in ((during, "during the fault"), *(((before, "before it"),) if relative else ())):
         answers = phase.answers if phase is not None else 0
-        # Of fewer the slowest is taken, which is strict with a bound, and too lenient as a baseline.
-        if answers < (P99_NEEDS if relative else 1):
+        # Of few the slowest is taken, which is strict with a bound, and too lenient as a baseline.
+        if answers < (ENOUGH if relative else 1):
             return f"{name}: {answers} answers {when}, too few to compare", Verdict.UNKNOWN
-    value, base = _latency(during), _latency(before) if relative else 0.0
+    value, base = _latency(during, quantile), _latency(before, quantile) if relative else 0.0
     text = f"{name} {value:.0f} ms during the fault" + (f", {base:.0f} ms before" if relative else "")
     # What comes and goes by itself must not be the measure of what the fault does.
     if relative and base > NOISY * allowed:
@@ -205,8 +208,8 @@ def _phase(name: str, found: Measured, begin: int, end: int) -> Phase | None:
     return phase_of_kind(found.load, kinds.index(name), begin, end) if name in kinds else None
 
 
-def _latency(phase: Phase | None) -> float:
-    return (phase.latency["p99"] if phase is not None else None) or 0.0
+def _latency(phase: Phase | None, quantile: str) -> float:
+    return (phase.latency[quantile] if phase is not None else None) or 0.0
 
 
 def _together(told: Sequence[tuple[str, Verdict]]) -> tuple[str, Verdict]:
@@ -247,19 +250,19 @@ OBJECTIVES: dict[str, Judge] = {
     "rpo": _rpo,
     "availability": _availability,
     "interrupted": _interrupted,
-    "p99": _p99,
+    **{name: _latency_of(name) for name in LATENCIES},
     "mode": _mode,
     **{name: _counted(name) for name in COUNTED},
     **{name: _count_of(name) for name in CHECKERS},
 }
 
 #: Objectives that a lagging client or a stolen host can spoil; what the ledger shows stands regardless.
-TIMING = ("rto", "availability", "interrupted", "p99", "mode")
+TIMING = ("rto", "availability", "interrupted", *LATENCIES, "mode")
 #: What the drill writes when clients are well.
 BASELINE = ("drill", "baseline")
-#: Answers of which the 99th percentile is not just the slowest.
-P99_NEEDS = 100
-#: A baseline's p99 of more than so many times the margin on it cannot show the margin.
+#: Answers on either side of a comparison of latencies.
+ENOUGH = 100
+#: A baseline of more than so many times the margin on it cannot show the margin.
 NOISY = 5
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blackstart.model.durations import seconds
+from blackstart.model.objectives import LATENCIES
 
 #: A verdict is a sign and a word; colour only repeats them.
 SIGNS = {"pass": "✓", "fail": "✕", "unknown": "?"}
@@ -130,11 +131,11 @@ def bound_words(objective: str, bound: Any) -> str:
         return ", ".join(f"{kind} {bound_words(objective, each)}" for kind, each in bound.items())
     if objective == "mode" and isinstance(bound, list):
         return f"some of: {', '.join(map(str, bound))}"
-    if objective == "p99" and isinstance(bound, str) and bound.startswith("+"):
+    if objective in LATENCIES and isinstance(bound, str) and bound.startswith("+"):
         return f"≤ baseline + {limit(seconds(bound[1:]))}"
     if objective == "availability" and isinstance(bound, int | float):
         return f"≥ {bound * 100:g}{NBSP}%"
-    if objective in ("rto", "rpo", "p99") and isinstance(bound, int | float | str):
+    if objective in ("rto", "rpo", *LATENCIES) and isinstance(bound, int | float | str):
         return f"≤ {limit(seconds(bound))}"
     return f"≤ {bound}" if isinstance(bound, int | float) else str(bound)
 

@@ -278,6 +278,18 @@ def test_what_the_first_seconds_of_a_load_cost_is_no_baseline(tmp_path: Path) ->
     assert one(script, tmp_path, "p99", asked, begin(5), end(7)).verdict is Verdict.PASS
 
 
+def test_each_quantile_is_judged_by_its_own_bound(tmp_path: Path) -> None:
+    """Of 560 chats 70 take 300 ms: an eighth, of which the p90 is one."""
+    for quantile, bound, wanted in (
+        ("p90", "+300ms", Verdict.PASS),
+        ("p90", "+200ms", Verdict.FAIL),
+        ("p90", "5ms", Verdict.FAIL),
+    ):
+        asked = objectives(**{quantile: {"chat": bound}})
+        script = by_kind("chat", rate=70)
+        assert one(script, tmp_path, quantile, asked, begin(5), end(7)).verdict is wanted
+
+
 def test_a_baseline_that_is_slow_by_itself_shows_no_margin(tmp_path: Path) -> None:
     script, asked = by_kind("chat", rate=70, first_s=1.1), objectives(p99={"chat": "+200ms"})
     found = one(script, tmp_path, "p99", asked, begin(5), end(7))

@@ -16,7 +16,7 @@ def load(running: RunningStack) -> LoadPlan:
     urls = tuple(running.url(name, "http") for name in ("web-1", "web-2"))
     write = HttpOperation(
         f="write",
-        rate=40,
+        rate=20,
         method="POST",
         urls=urls,
         path="/write",
