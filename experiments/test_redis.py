@@ -47,5 +47,5 @@ def test_slow_edge(drill: Drill) -> None:
     # 150 chats on either side of the fault, of which a third are of the slow replica: the fifteenth slowest
     # decides. The second slowest, the p99, moves by hundreds of milliseconds with the machine alone.
     drill.hold("30s")
-    drill.inject(edge_latency("app-1", "redis.primary", latency="800ms"))
+    drill.inject(edge_latency("app-1", "redis.primary", latency="800ms", direction="upstream"))
     drill.hold("30s")

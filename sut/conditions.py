@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
 _TIMEOUT = 2.0
+#: Values of the metric `app_breaker_state`; an open breaker is 2.
+_CLOSED, _HALF_OPEN = 0, 1
 
 
 def get(url: str) -> requests.Response:
@@ -125,20 +127,34 @@ def connect_redis(running: RunningStack, instance: str, port: str) -> Redis:
 
 
 def breakers(running: RunningStack) -> str | None:
-    """Every breaker of every app replica is closed."""
+    """Every breaker of every app replica is closed; one that waits for a call gets one."""
     open_ones = []
     for name in APPS:
-        for line in get(running.url(name, "http", "/metrics")).text.splitlines():
-            if line.startswith("app_breaker_state{") and float(line.rsplit(" ", 1)[1]) != 0:
-                open_ones.append(f"{name} {line}")
+        states = [
+            (line, float(line.rsplit(" ", 1)[1]))
+            for line in get(running.url(name, "http", "/metrics")).text.splitlines()
+            if line.startswith("app_breaker_state{")
+        ]
+        open_ones += [f"{name} {line}" for line, state in states if state != _CLOSED]
+        # Without load nobody else would make the call that closes it.
+        if any(state == _HALF_OPEN for _, state in states):
+            _ask(running.url(name, "http", "/chat"))
     return "; ".join(open_ones) or None
 
 
 def chat(running: RunningStack) -> str | None:
     """A new question through the front is answered, with an empty set of degradations."""
+    answer = _ask(running.url("front-1", "http", "/chat"))
+    if answer.status_code != 200:
+        return f"POST /chat answers {answer.status_code}: {answer.text[:200]}"
+    degraded = answer.json()["degraded"]
+    return f"degraded: {', '.join(degraded)}" if degraded else None
+
+
+def _ask(url: str) -> requests.Response:
     once = str(uuid.uuid4())
-    answer = requests.post(
-        running.url("front-1", "http", "/chat"),
+    return requests.post(
+        url,
         json={"session": f"steady-{once}", "message": f"Is all well? ({once})"},
         headers={
             "Authorization": f"Bearer {token()}",
@@ -147,7 +163,3 @@ def chat(running: RunningStack) -> str | None:
         },
         timeout=5,
     )
-    if answer.status_code != 200:
-        return f"POST /chat answers {answer.status_code}: {answer.text[:200]}"
-    degraded = answer.json()["degraded"]
-    return f"degraded: {', '.join(degraded)}" if degraded else None
