@@ -36,4 +36,4 @@ def make_models(settings: Settings, metrics: Metrics, limits: LimitMetrics) -> M
         for tier, (model, price, suffix) in tiers.items()
         for provider in providers.values()
     ]
-    return Models(targets, timeout=settings.llm_timeout, on_call=limits.call)
+    return Models(targets, timeout=settings.llm_timeout, on_call=limits.call, without=settings.without)
