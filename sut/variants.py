@@ -193,4 +193,9 @@ VARIANTS = (
         "errors of the search for documents are not caught",
         **_without("retrieval-optional", *APPS),
     ),
+    Variant(
+        "no-keep-alive",
+        "the app connects anew for every call of a model",
+        **_without("keep-alive", *APPS),
+    ),
 )

@@ -27,6 +27,7 @@ PROTECTIONS = frozenset(
         "fencing",
         "final-refusals",
         "idempotency",
+        "keep-alive",
         "model-echo",
         "model-fallback",
         "one-probe",

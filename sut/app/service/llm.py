@@ -243,8 +243,11 @@ class DecliningChatOpenAI(ChatOpenAI):
         return made
 
 
-def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
-    """A client that neither retries nor waits longer than `timeout` seconds for any byte."""
+def chat_model(url: str, name: str, timeout: float, *, keep_alive: bool = True) -> ChatOpenAI:
+    """A client that neither retries nor waits longer than `timeout` seconds for any byte.
+
+    Without `keep_alive` every call connects anew.
+    """
     return DecliningChatOpenAI(
         base_url=url,
         api_key=SecretStr("sample"),
@@ -253,5 +256,6 @@ def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
         max_retries=0,
         stream_usage=True,
         timeout=httpx.Timeout(timeout, connect=CONNECT_S),
+        default_headers={} if keep_alive else {"Connection": "close"},
         http_async_client=client(httpx.Timeout(timeout, connect=CONNECT_S)),
     )

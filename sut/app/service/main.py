@@ -137,7 +137,10 @@ def make_service(settings: Settings) -> FastAPI:
             models,
             replica=settings.node,
             deadline=settings.request_deadline,
-            start_within=settings.start_within,
+            # The line before the pool is shed like the one before the gate.
+            start_within=settings.start_within
+            if "shedding" not in settings.without
+            else settings.request_deadline,
             idempotent="idempotency" not in settings.without,
             serve_stale="stale-answers" not in settings.without,
             standby=reading if "read-only" not in settings.without else None,

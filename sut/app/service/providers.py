@@ -28,7 +28,12 @@ def make_models(settings: Settings, metrics: Metrics, limits: LimitMetrics) -> M
         Target(
             provider,
             tier,
-            chat_model(urls[provider.name], model, settings.llm_timeout),
+            chat_model(
+                urls[provider.name],
+                model,
+                settings.llm_timeout,
+                keep_alive="keep-alive" not in settings.without,
+            ),
             metrics.breaker(f"llm-{provider.name}{suffix}", blame=blamed),
             model,
             price,
