@@ -171,8 +171,8 @@ def test_zone_lost_under_overload(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="Secrets that are replaced under load are in force at once and without a failure: new tokens are "
-    "accepted, and connections that are lost are made anew with the new password.",
+    hypothesis="Secrets that are replaced under load are in force at once and without a failure: new tokens "
+    "are accepted, and connections that are lost are made anew with the new password.",
     runbook="secrets-rotated",
     objectives=Objectives(wrong_answers=0, rto="10s", lost=0, duplicate=0),
     control=Control(variant="no-secret-reload", breaks="wrong_answers"),

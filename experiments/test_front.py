@@ -24,8 +24,8 @@ PROVIDERS = BlastRadius(instances=2, zones=2)
 
 
 @experiment(
-    hypothesis="At three times the load that slow providers leave room for, as much is answered as ever could "
-    "be, and in time; once the crowd is gone everybody is served, though the providers are still slow.",
+    hypothesis="At three times the load that slow providers leave room for, as much is answered as ever "
+    "could be, and in time; once the crowd is gone everybody is served, though the providers are still slow.",
     runbook="overload",
     objectives=Objectives(goodput={"chat": GOODPUT}, p99={"chat": "4.5s"}, rto="23s", lost=0, duplicate=0),
     control=Control(variant="no-shedding", breaks="goodput"),
@@ -41,7 +41,7 @@ def test_overload(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="A slow provider holds four turns of a replica at most: the others are answered by the fallback.",
+    hypothesis="A slow provider holds four turns of a replica: the others are answered elsewhere.",
     runbook="overload",
     # More than would be served if all turns waited for the slow one: 16 a second.
     objectives=Objectives(availability={"chat": 0.9}, mode=["fallback-model"], lost=0, duplicate=0),
@@ -54,7 +54,7 @@ def test_slow_provider(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="A user who asks far too often is told to wait, also while Redis does not count, and the others "
+    hypothesis="A user who asks far too often is told to wait, also while Redis does not count, and others "
     "are served.",
     runbook="overload",
     objectives=Objectives(
@@ -73,7 +73,7 @@ def test_noisy_user(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="When every connection of the front to one replica is reset, the other replicas answer, and no "
+    hypothesis="When all connections of the front to one replica are reset, the others answer, and no "
     "turn is executed twice.",
     runbook="app-replica-down",
     objectives=Objectives(availability={"chat": 0.97, "session": 0.97}, lost=0, duplicate=0),

@@ -12,7 +12,7 @@ LLMS = ("llm-1", "llm-2")
 TOOLS = ("tool-1",)
 ZONES = ("a", "b", "c")
 
-#: Requests that one user may make in a second, over all replicas, and at once. The load is a single user, whose
+#: Requests that one user may make in a second, over all replicas, and at once. The load is one user, whose
 #: closing reads come all at once and are tried again.
 USER_RATE, USER_BURST = 60, 150
 
