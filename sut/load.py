@@ -28,7 +28,8 @@ def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET
 def load(running: RunningStack) -> LoadPlan:
     """Chats and session reads through the front, and raw writes through the database proxy as a probe.
 
-    Optional: raw writes past the proxy, and jobs, which are acknowledged when accepted and must all be done.
+    Optional: raw writes past the proxy, jobs, which are acknowledged when accepted and must all be done, and
+    chats whose answers are streamed.
 
     Chats have more sessions than can be in flight within their deadline: one that hangs holds up no other.
     """
@@ -96,6 +97,16 @@ def load(running: RunningStack) -> LoadPlan:
                 key_from="job",
                 deadline="5s",
             ),
+            HttpOperation(
+                f="stream-final",
+                urls=front,
+                path="/session/{session}",
+                headers=bearer,
+                ids_from="ids",
+                key_from="stream",
+                not_found=(404,),
+                deadline="5s",
+            ),
         ),
         # A client that goes past the proxy, as a batch job with a DSN of all nodes does, first to the primary
         # of before: nobody cuts it off from one that is primary no more.
@@ -112,6 +123,20 @@ def load(running: RunningStack) -> LoadPlan:
                 id="{id}",
                 ack="id",
                 keys=20,
+                deadline="5s",
+            ),
+            HttpOperation(
+                f="stream",
+                rate=5,
+                method="POST",
+                urls=front,
+                path="/chat/stream",
+                headers={**bearer, "Idempotency-Key": "{id}"},
+                body={"session": "{session}", "message": "{prompt}"},
+                id="{id}",
+                ack="id",
+                stream={"piece": "token.text", "void": "reset", "done": "done", "whole": "answer"},
+                keys=100,
                 deadline="5s",
             ),
         ),

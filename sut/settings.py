@@ -12,6 +12,10 @@ LLMS = ("llm-1", "llm-2")
 TOOLS = ("tool-1",)
 ZONES = ("a", "b", "c")
 
+#: Requests that one user may make in a second, over all replicas, and at once. The load is one user, whose
+#: closing reads come all at once and are tried again.
+USER_RATE, USER_BURST = 60, 150
+
 #: The name by which the Sentinels know the group of Redis instances.
 REDIS_MASTER = "cache"
 
@@ -28,6 +32,20 @@ REPLICATION_PASSWORD = "sample-replication-password"
 JWT_SECRET = "sample-jwt-secret-of-at-least-32-bytes"
 JWT_KID = "k1"
 CONTENT_KEY = "c2FtcGxlLWNvbnRlbnQta2V5LW9mLTMyLWJ5dGVzISE="
-SECRETS = (APP_PASSWORD, POSTGRES_PASSWORD, REPLICATION_PASSWORD, JWT_SECRET, CONTENT_KEY)
+#: What a drill rotates the secrets to.
+NEXT_APP_PASSWORD = "sample-app-password-rotated"
+NEXT_JWT_SECRET = "sample-jwt-secret-of-at-least-32-bytes-rotated"
+NEXT_JWT_KID = "k2"
+NEXT_CONTENT_KEY = "c2FtcGxlLWNvbnRlbnQta2V5LXJvdGF0ZWQtMzJieXQ="
+SECRETS = (
+    APP_PASSWORD,
+    POSTGRES_PASSWORD,
+    REPLICATION_PASSWORD,
+    JWT_SECRET,
+    CONTENT_KEY,
+    NEXT_APP_PASSWORD,
+    NEXT_JWT_SECRET,
+    NEXT_CONTENT_KEY,
+)
 #: Where the app keeps its secrets, one a file (sut/app/service/secretfiles.py).
 SECRETS_DIR = "/run/secrets"

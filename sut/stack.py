@@ -36,6 +36,8 @@ from sut.settings import (
     SECRETS_DIR,
     SENTINELS,
     TOOLS,
+    USER_BURST,
+    USER_RATE,
     WORKERS,
     ZONES,
 )
@@ -196,6 +198,8 @@ def _app(name: str, zone: str, role: str = "app", memory: str = "512m") -> Insta
             "TOOL_URL": f"http://{TOOLS[0]}:8080",
             "LLM_CHEAP_MODEL": CHEAP_MODEL,
             "REPLICAS": str(len(APPS)),
+            "USER_RATE": str(USER_RATE),
+            "USER_BURST": str(USER_BURST),
             "JWT_SECRET": JWT_SECRET,
             "CONTENT_KEYS": CONTENT_KEY,
             "SECRETS_DIR": SECRETS_DIR,

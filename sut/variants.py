@@ -164,4 +164,38 @@ VARIANTS = (
         "a worker stores its result whether or not it still holds the job",
         **_without("fencing", *WORKERS),
     ),
+    Variant("no-model-fallback", "no provider but the primary is asked", **_without("model-fallback", *APPS)),
+    Variant("no-answer-check", "whatever a model says is an answer", **_without("answer-check", *APPS)),
+    Variant(
+        "refusals-shopped",
+        "what one provider's filter or limit refuses is asked of the other",
+        **_without("final-refusals", *APPS),
+    ),
+    Variant(
+        "no-model-check",
+        "nobody looks which model it was that answered",
+        **_without("model-echo", *APPS),
+    ),
+    Variant("declined-cached", "that a model declined is kept as its answer", **_without("declined", *APPS)),
+    Variant(
+        "no-stream-fallback",
+        "once a token is given out, no other model is asked",
+        **_without("stream-fallback", *APPS),
+    ),
+    Variant(
+        "no-stream-reset",
+        "nobody is told that a stream begins anew",
+        **_without("stream-reset", *APPS),
+    ),
+    Variant("no-session-budget", "a conversation may cost what it likes", **_without("budget", *APPS)),
+    Variant(
+        "retrieval-required",
+        "errors of the search for documents are not caught",
+        **_without("retrieval-optional", *APPS),
+    ),
+    Variant(
+        "no-keep-alive",
+        "the app connects anew for every call of a model",
+        **_without("keep-alive", *APPS),
+    ),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from sut.app.service.bounded import BoundedRetriever
 from sut.app.service.bulkhead import Bulkhead
-from sut.app.service.errors import NotAsked
+from sut.app.service.errors import NotAsked, Refusal
 from sut.app.service.retrieval import Found, RetrievalUnavailable
 
 from .fakes import FakeRetriever
@@ -94,5 +94,20 @@ def test_retrieval_that_is_full_or_slow_is_done_without() -> None:
         with pytest.raises(RetrievalUnavailable, match="TimeoutError"):
             await waiting
         assert await quick.search("?", "ann") == Found(("one", "two"))
+
+    asyncio.run(go())
+
+
+def test_retrieval_that_is_required_is_the_turns_failure() -> None:
+    async def nothing() -> None:
+        raise RetrievalUnavailable("no vector")
+
+    async def go() -> None:
+        inner = FakeRetriever(before=nothing)
+        with pytest.raises(RetrievalUnavailable, match="no vector"):
+            await BoundedRetriever(inner, Bulkhead("retrieval"), 1.0).search("?", "ann")
+        with pytest.raises(Refusal) as caught:
+            await BoundedRetriever(inner, Bulkhead("retrieval"), 1.0, optional=False).search("?", "ann")
+        assert caught.value.status == 503
 
     asyncio.run(go())

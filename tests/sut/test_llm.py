@@ -231,3 +231,49 @@ def test_usage_is_that_of_all_attempts_estimated_where_nobody_tells() -> None:
     assert Usage.parse(str(generated.usage)) == generated.usage
     assert Usage.parse("") == Usage()
     assert Price(0.15, 0.6).of(1, 1).micros == 1, "rounded up"
+
+
+def test_what_a_negative_control_takes_away_is_missed() -> None:
+    def without(protection: str, four: Four) -> Models:
+        return Models(four.targets, timeout=1.0, without=[protection])
+
+    four = Four(failing=("primary-strong", "primary-cheap"))
+    with pytest.raises(ModelsUnavailable):
+        ask(without("model-fallback", four))
+    assert four.calls == [1, 0, 1, 0]
+
+    four = Four()
+    four.clients["primary-strong"].text = ""
+    assert ask(without("answer-check", four)) == Generated("", "primary-strong", fallback=False)
+
+    four = Four()
+    four.clients["primary-strong"].finish = "content_filter"
+    assert ask(without("final-refusals", four)).model == "fallback-strong"
+
+    four = Four()
+    four.targets[0] = replace(four.targets[0], name="big")
+    assert not ask(without("model-echo", four)).fallback
+
+
+@pytest.mark.parametrize(
+    ("protection", "calls", "events"),
+    [
+        ("", [1, 1, 0, 0], ["token", "reset", "token", "token"]),
+        ("stream-reset", [1, 1, 0, 0], ["token", "token", "token"]),
+        ("stream-fallback", [1, 0, 0, 0], ["token"]),
+    ],
+)
+def test_a_stream_that_breaks_begins_anew_unless_that_is_taken_away(
+    protection: str, calls: list[int], events: list[str]
+) -> None:
+    four = Four()
+    four.clients["primary-strong"].fail_after = 1
+    seen: list[str] = []
+    models = Models(four.targets, timeout=1.0, without=[protection])
+    asked = models.answer([*ASKED], lambda event, _: seen.append(event))
+    if protection == "stream-fallback":
+        with pytest.raises(ModelsUnavailable):
+            asyncio.run(asked)
+    else:
+        asyncio.run(asked)
+    assert (four.calls, seen) == (calls, events)

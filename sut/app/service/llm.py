@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -107,6 +107,11 @@ class Models:
     Each is asked once a turn, one after the other, in the time that two take at their slowest. The second
     call of a provider in a turn, for its other model, is a retry and needs its budget. A provider that names
     a time to wait is not asked before.
+
+    `without` names what a negative control takes away: `model-fallback` (other providers), `stream-fallback`
+    (other models once a token was given out), `stream-reset` (the word that these tokens are void),
+    `answer-check` (of what use an answer is), `final-refusals` (that no other model is asked after one),
+    `model-echo` (whether the model that answered is the one that was asked), `declined` (that it declined).
     """
 
     def __init__(
@@ -115,7 +120,11 @@ class Models:
         *,
         timeout: float,
         on_call: Callable[[Called], None] = lambda called: None,
+        without: Collection[str] = (),
     ) -> None:
+        self._without = frozenset(without)
+        if "model-fallback" in self._without:
+            targets = [each for each in targets if each.provider is targets[0].provider]
         self._targets = tuple(targets)
         self._timeout = timeout
         self._on_call = on_call
@@ -143,11 +152,14 @@ class Models:
             except PROVIDER_ERRORS as error:
                 outcome = type(error).__name__
                 self._wait(target, error)
-                if refusal := refused(error):
+                if (refusal := refused(error)) and "final-refusals" not in self._without:
                     raise refusal from error
                 log.warning("model failed", extra={"model": target.breaker.name, "error": outcome})
                 if emit is not None and any(heard.pieces):
-                    emit("reset", "")
+                    if "stream-fallback" in self._without:
+                        break
+                    if "stream-reset" not in self._without:
+                        emit("reset", "")
                 continue
             except Refusal as refusal:
                 outcome = str(refusal.status)
@@ -189,7 +201,17 @@ class Models:
                     async for chunk in target.client.astream(messages, **options):
                         if piece := heard.hear(chunk):
                             emit("token", piece)
+            self._check(heard)
+
+    def _check(self, heard: Heard) -> None:
+        if "answer-check" in self._without:
+            return
+        try:
             heard.check()
+        except Refusal as refusal:
+            if "final-refusals" not in self._without:
+                raise
+            raise ValueError(refusal.reason) from refusal
 
     def _wait(self, target: Target, error: BaseException) -> None:
         if isinstance(error, openai.APIStatusError):
@@ -203,8 +225,9 @@ class Models:
         other = bool(target.name and heard.model) and serves(heard.model, names) != target.name
         if other:
             log.warning("another model answered", extra={"asked": target.name, "answered": heard.model})
-        fallback = other or target is not self._targets[0]
-        return Generated(heard.text, heard.model or target.name, fallback, heard.declined, usage)
+        fallback = (other and "model-echo" not in self._without) or target is not self._targets[0]
+        declined = heard.declined and "declined" not in self._without
+        return Generated(heard.text, heard.model or target.name, fallback, declined, usage)
 
 
 class DecliningChatOpenAI(ChatOpenAI):
@@ -220,8 +243,11 @@ class DecliningChatOpenAI(ChatOpenAI):
         return made
 
 
-def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
-    """A client that neither retries nor waits longer than `timeout` seconds for any byte."""
+def chat_model(url: str, name: str, timeout: float, *, keep_alive: bool = True) -> ChatOpenAI:
+    """A client that neither retries nor waits longer than `timeout` seconds for any byte.
+
+    Without `keep_alive` every call connects anew.
+    """
     return DecliningChatOpenAI(
         base_url=url,
         api_key=SecretStr("sample"),
@@ -230,5 +256,6 @@ def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
         max_retries=0,
         stream_usage=True,
         timeout=httpx.Timeout(timeout, connect=CONNECT_S),
+        default_headers={} if keep_alive else {"Connection": "close"},
         http_async_client=client(httpx.Timeout(timeout, connect=CONNECT_S)),
     )

@@ -104,6 +104,7 @@ def make_service(settings: Settings) -> FastAPI:
             ),
             limit_metrics.bulkhead("retrieval", settings),
             settings.embed_timeout + len(searched) * settings.retrieve_timeout,
+            optional="retrieval-optional" not in settings.without,
         )
         tools = httpx.AsyncClient(timeout=settings.tool_timeout, event_hooks={"request": [tracing.inject]})
         tool = SearchTool(
@@ -136,11 +137,16 @@ def make_service(settings: Settings) -> FastAPI:
             models,
             replica=settings.node,
             deadline=settings.request_deadline,
-            start_within=settings.start_within,
+            # The line before the pool is shed like the one before the gate.
+            start_within=settings.start_within
+            if "shedding" not in settings.without
+            else settings.request_deadline,
             idempotent="idempotency" not in settings.without,
             serve_stale="stale-answers" not in settings.without,
             standby=reading if "read-only" not in settings.without else None,
-            budget_micros=round(settings.session_budget_usd * 1e6),
+            budget_micros=round(settings.session_budget_usd * 1e6)
+            if "budget" not in settings.without
+            else None,
             box=settings.box,
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,

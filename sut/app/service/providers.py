@@ -28,7 +28,12 @@ def make_models(settings: Settings, metrics: Metrics, limits: LimitMetrics) -> M
         Target(
             provider,
             tier,
-            chat_model(urls[provider.name], model, settings.llm_timeout),
+            chat_model(
+                urls[provider.name],
+                model,
+                settings.llm_timeout,
+                keep_alive="keep-alive" not in settings.without,
+            ),
             metrics.breaker(f"llm-{provider.name}{suffix}", blame=blamed),
             model,
             price,
@@ -36,4 +41,4 @@ def make_models(settings: Settings, metrics: Metrics, limits: LimitMetrics) -> M
         for tier, (model, price, suffix) in tiers.items()
         for provider in providers.values()
     ]
-    return Models(targets, timeout=settings.llm_timeout, on_call=limits.call)
+    return Models(targets, timeout=settings.llm_timeout, on_call=limits.call, without=settings.without)
