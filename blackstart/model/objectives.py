@@ -14,7 +14,7 @@ COUNTS = ("lost", "duplicate", "resurrected", "unexpected", "stale_reads", "spli
 
 
 #: Objectives that bound what the drill itself counted (`drill.count`).
-COUNTED = ("attempts", "probes_at_once", "keys_lost")
+COUNTED = ("attempts", "probes_at_once", "keys_lost", "failovers", "overdue", "unended")
 
 #: Objectives that bound a quantile of the latency of kinds of operations.
 LATENCIES = ("p90", "p99")
@@ -35,7 +35,8 @@ class Objectives:
     clients were well (100 answers of either at least; of 200 the p99 is the third slowest, which a machine
     that others use moves by itself: prefer p90 there). `mode` names the degradations that answers may show
     during the fault; at least one of them must. The checker's counts follow, then those of the drill itself:
-    `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache.
+    `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache, `failovers`
+    that came about, work that is `overdue`, streams that broke off `unended`.
     """
 
     rto: Duration | None = None
@@ -54,6 +55,9 @@ class Objectives:
     attempts: int | None = None
     probes_at_once: int | None = None
     keys_lost: int | None = None
+    failovers: int | None = None
+    overdue: int | None = None
+    unended: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("rto", "rpo"):
