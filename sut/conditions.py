@@ -14,7 +14,7 @@ from redis.retry import Retry
 from blackstart.model.errors import PlatformError, SteadyStateError
 from blackstart.platforms.waiting import wait_until
 from sut.load import token
-from sut.settings import APPS, JOB_GROUP, JOB_STREAM, POSTGRES, REDIS, REDIS_MASTER, SENTINELS, WORKERS
+from sut.settings import APPS, ETCD, JOB_GROUP, JOB_STREAM, POSTGRES, REDIS, REDIS_MASTER, SENTINELS, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -48,6 +48,19 @@ def postgres(running: RunningStack) -> str | None:
             return shown
         if member["timeline"] != leaders[0]["timeline"]:
             return f"{shown}; timelines {member['timeline']} and {leaders[0]['timeline']}"
+    return None
+
+
+def etcd_leader(running: RunningStack) -> str | None:
+    """The etcd member that leads, by its own word; None while none does."""
+    for name in ETCD:
+        try:
+            status = requests.post(running.url(name, "client", "/v3/maintenance/status"), json={}, timeout=1)
+            told = status.json()
+        except (requests.RequestException, ValueError):
+            continue
+        if told.get("leader", "0") == told.get("header", {}).get("member_id"):
+            return name
     return None
 
 

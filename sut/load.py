@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import jwt
 import requests
 
-from blackstart.load.operations import HttpOperation, LoadPlan, SqlRead, SqlWrite
+from blackstart.load.operations import WRITE, HttpOperation, LoadPlan, SqlRead, SqlWrite
 from sut.settings import APP_PASSWORD, JWT_KID, JWT_SECRET, LLMS, POSTGRES, TOOLS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
 _SUBJECT = "load"
+#: The question that many ask at once.
+POPULAR = "What is asked more often than anything else?"
+#: A write that is committed 4 s after it was made, by the node that made it.
+LONG = f"WITH written AS ({WRITE}) SELECT written.*, pg_sleep(4)::text AS slept FROM written"
 #: For how long after the load's end its jobs may still be under way; the closing reads have 30 s.
 SETTLE_S = 15
 
@@ -28,8 +32,8 @@ def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET
 def load(running: RunningStack) -> LoadPlan:
     """Chats and session reads through the front, and raw writes through the database proxy as a probe.
 
-    Optional: raw writes past the proxy, jobs, which are acknowledged when accepted and must all be done, and
-    chats whose answers are streamed.
+    Optional: raw writes past the proxy, or in long transactions; one question that many ask; jobs, which are
+    acknowledged when accepted and must all be done; and chats whose answers are streamed.
 
     Chats have more sessions than can be in flight within their deadline: one that hangs holds up no other.
     """
@@ -85,6 +89,7 @@ def load(running: RunningStack) -> LoadPlan:
             ),
             SqlRead(f="sql-final", dsn=dsn, key_from="sql-write", deadline="5s"),
             SqlRead(f="sql-direct-final", dsn=dsn, key_from="sql-direct", deadline="5s"),
+            SqlRead(f="sql-long-final", dsn=dsn, key_from="sql-long", deadline="5s"),
             # Refused, and so tried again, while a job of the session is under way, but only until the last
             # job of all is so old: longer than a lost hint, a lost worker or a backoff holds a job up. What
             # is accepted and still not done is then left out, and lost.
@@ -112,6 +117,18 @@ def load(running: RunningStack) -> LoadPlan:
         # of before: nobody cuts it off from one that is primary no more.
         optional=(
             SqlWrite(f="sql-direct", dsn=direct, deadline="1s", keys=8),
+            SqlWrite(f="sql-long", dsn=dsn, deadline="8s", keys=8, statement=LONG),
+            # Each in a session of its own, so that all ask the very same; no write of the ledger.
+            HttpOperation(
+                f="popular",
+                rate=20,
+                method="POST",
+                urls=front,
+                path="/chat",
+                headers={**bearer, "Idempotency-Key": "popular-{run}-{seq}"},
+                body={"session": "popular-{run}-{seq}", "message": POPULAR},
+                deadline="5s",
+            ),
             HttpOperation(
                 f="job",
                 rate=5,

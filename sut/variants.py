@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from blackstart.model.stack import Variant
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reconfigure
 from sut import conditions
-from sut.settings import APPS, POSTGRES, REDIS, WORKERS
+from sut.settings import APPS, ETCD, POSTGRES, REDIS, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -55,6 +56,44 @@ def _configure(running: RunningStack, settings: dict[str, Any]) -> None:
 
     wait_until("Patroni's new configuration", patched, limit=_LIMIT, error=SteadyStateError)
     wait_until(f"Patroni with {settings}", in_force, limit=_LIMIT, every=0.2, error=SteadyStateError)
+
+
+def _failsafe(on: bool, running: RunningStack) -> None:
+    """Switch Patroni's failsafe mode, and return once every node goes by it."""
+
+    def patched() -> str | None:
+        url = running.url(POSTGRES[0], "patroni", "/config")
+        requests.patch(url, json={"failsafe_mode": on}, timeout=5).raise_for_status()
+        return None
+
+    def adopted() -> str | None:
+        for name in POSTGRES:
+            # What a node has read from etcd last: Patroni keeps it beside the data.
+            kept = running.exec(name, ["cat", "/var/lib/postgresql/17/main/patroni.dynamic.json"])
+            if kept.code != 0 or json.loads(kept.output).get("failsafe_mode") is not on:
+                return f"{name} has another configuration yet"
+        return None
+
+    wait_until("Patroni's new configuration", patched, limit=_LIMIT, error=SteadyStateError)
+    wait_until(f"failsafe_mode = {on}", adopted, limit=_LIMIT, every=0.2, error=SteadyStateError)
+
+
+def _without_spare(running: RunningStack) -> None:
+    """One etcd member that does not lead is down: without another there is no quorum."""
+    _failsafe(False, running)
+    leader = conditions.etcd_leader(running)
+    running.platform.kill(running.container(next(name for name in ETCD if name != leader)))
+
+
+def _with_spare(running: RunningStack) -> None:
+    for name in ETCD:
+        running.platform.start(running.container(name))
+
+    def led() -> str | None:
+        return None if conditions.etcd_leader(running) else "no etcd member knows a leader"
+
+    wait_until("etcd's leader", led, limit=_LIMIT, every=0.2, error=SteadyStateError)
+    _failsafe(True, running)
 
 
 def _without(protection: str, *instances: str) -> dict[str, Any]:
@@ -197,5 +236,44 @@ VARIANTS = (
         "no-keep-alive",
         "the app connects anew for every call of a model",
         **_without("keep-alive", *APPS),
+    ),
+    Variant(
+        "no-failsafe",
+        "a primary that cannot renew its lease steps down, whatever its standby says",
+        apply=partial(_failsafe, False),
+        revert=partial(_failsafe, True),
+    ),
+    Variant(
+        "etcd-without-spare",
+        "one of three etcd members is down, and Patroni's failsafe mode is off",
+        apply=_without_spare,
+        revert=_with_spare,
+        steady=False,
+    ),
+    Variant(
+        "no-pooling",
+        "a connection to the database is made for each use",
+        **_without("pooling", *APPS),
+    ),
+    Variant(
+        "no-pool-check",
+        "a pooled connection is given out as it is",
+        **_without("pool-check", *APPS),
+    ),
+    Variant(
+        "no-stream-end",
+        "a stream whose turn fails breaks off without a word",
+        **_without("stream-end", *APPS),
+    ),
+    Variant(
+        "no-min-replicas",
+        "a Redis primary takes writes whether or not a replica has them",
+        apply=partial(_redis_setting, "min-replicas-to-write", "0"),
+        revert=partial(_redis_setting, "min-replicas-to-write", "1"),
+    ),
+    Variant(
+        "no-single-flight",
+        "whoever finds nothing in the cache asks a model",
+        **_without("single-flight", *APPS),
     ),
 )

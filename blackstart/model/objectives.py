@@ -14,7 +14,15 @@ COUNTS = ("lost", "duplicate", "resurrected", "unexpected", "stale_reads", "spli
 
 
 #: Objectives that bound what the drill itself counted (`drill.count`).
-COUNTED = ("attempts", "probes_at_once", "keys_lost", "wrong_answers")
+COUNTED = (
+    "attempts",
+    "probes_at_once",
+    "keys_lost",
+    "wrong_answers",
+    "failovers",
+    "overdue",
+    "unended",
+)
 
 #: Objectives that bound a quantile of the latency of kinds of operations.
 LATENCIES = ("p90", "p99")
@@ -48,7 +56,8 @@ class Objectives:
     fault that must name a degradation. `goodput` is how many oks a second each kind must have during the
     fault, for a load beyond what can be served. The checker's counts follow, then those of the drill itself:
     `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache,
-    `wrong_answers` among those that the drill asked for.
+    `wrong_answers` among those that the drill asked for, `failovers` that came about, work that is `overdue`,
+    streams that broke off `unended`.
     """
 
     rto: Duration | None = None
@@ -70,6 +79,9 @@ class Objectives:
     probes_at_once: int | None = None
     keys_lost: int | None = None
     wrong_answers: int | None = None
+    failovers: int | None = None
+    overdue: int | None = None
+    unended: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("rto", "rpo"):

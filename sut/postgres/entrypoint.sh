@@ -41,6 +41,8 @@ bootstrap:
     maximum_lag_on_failover: 1048576
     primary_start_timeout: 0
     synchronous_mode: true
+    # With etcd away the primary goes on for as long as every other node says that it has no other.
+    failsafe_mode: true
     postgresql:
       use_pg_rewind: true
       use_slots: true

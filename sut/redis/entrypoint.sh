@@ -62,6 +62,8 @@ server() {
     # appendonly: a primary that is back before Sentinel notices must not come back empty, or its replica
     # would copy the emptiness.
     # volatile-lru: cached answers and rate limits have a TTL and may go; the job stream has none and stays.
+    # min-replicas: a primary that is cut off from its replica takes writes for some 5 s more, all of which may be
+    # lost. The price: a Redis that is alone takes none. Answers are not cached then, and jobs wait in Postgres.
     # With nothing left to evict, writes are refused. maxmemory leaves room for a copy while the log is rewritten.
     cat > "$config" <<CONF
 port 6379
@@ -77,6 +79,8 @@ repl-diskless-sync yes
 repl-diskless-sync-delay 0
 repl-ping-replica-period 1
 repl-timeout 10
+min-replicas-to-write 1
+min-replicas-max-lag 5
 replica-announce-ip $REDIS_NAME
 replica-announce-port 6379
 CONF

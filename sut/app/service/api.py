@@ -253,6 +253,8 @@ async def _events(
             yield sse(event, {"text": text} if event == "token" else {})
         yield sse("done", _shown(parts, turn, await task, modes))
     except Refusal as refusal:
+        if "stream-end" in parts.settings.without:
+            return
         yield sse("error", {"status": refusal.status, "detail": refusal.reason})
 
 

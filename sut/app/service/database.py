@@ -16,7 +16,7 @@ import psycopg
 from psycopg import AsyncConnection, waiting
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool
 from psycopg_pool.base import AttemptWithBackoff
 
 from .errors import Broken
@@ -62,11 +62,19 @@ class DroppingConnection(AsyncConnection[DictRow]):
 
 
 def make_pool(
-    dsn: str | Callable[[], str], *, name: str, size: int, check_timeout: float, writable: bool = True
+    dsn: str | Callable[[], str],
+    *,
+    name: str,
+    size: int,
+    check_timeout: float,
+    writable: bool = True,
+    pooled: bool = True,
+    checked: bool = True,
 ) -> Pool:
     """A pool that is not open yet; opening it does not wait for the server.
 
-    A callable `dsn` is asked for each new connection: a password may change meanwhile.
+    A callable `dsn` is asked for each new connection: a password may change meanwhile. If not `pooled`, a
+    connection is made for each use; if not `checked`, one is given out as it is.
     """
 
     async def check(conn: Connection) -> None:
@@ -76,14 +84,15 @@ def make_pool(
             else:
                 await conn.execute("SELECT 1")
 
-    return AsyncConnectionPool(
+    kind = AsyncConnectionPool if pooled else AsyncNullConnectionPool
+    return kind(
         dsn,
         connection_class=DroppingConnection,
         kwargs={**CONNECT, "autocommit": True, "row_factory": dict_row},
-        min_size=1,
+        min_size=1 if pooled else 0,
         max_size=size,
         open=False,
-        check=check,
+        check=check if checked else None,
         name=name,
         max_idle=60,
         max_lifetime=600,

@@ -30,6 +30,7 @@ from .config import Settings
 from .consuming import consuming
 from .database import make_pool
 from .embedding import OpenAIEmbedder, embeddings
+from .flights import Flights
 from .freshness import Watermarks
 from .graph import build
 from .health import Dependency, answers, postgres, provider
@@ -58,29 +59,34 @@ def make_service(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        pool = make_pool(
+        pool_of = partial(
+            make_pool,
+            pooled="pooling" not in settings.without,
+            checked="pool-check" not in settings.without,
+        )
+        pool = pool_of(
             settings.database_dsn,
             name="turns",
             size=settings.pool_size,
             check_timeout=settings.check_timeout,
         )
         # The probes' own: behind slow turns they would wait, and call a replica unready that is only busy.
-        probes = make_pool(settings.database_dsn, name="probes", size=1, check_timeout=settings.check_timeout)
-        documents = make_pool(
+        probes = pool_of(settings.database_dsn, name="probes", size=1, check_timeout=settings.check_timeout)
+        documents = pool_of(
             partial(settings.database_dsn, settings.retrieval_dsn),
             name="documents",
             size=settings.documents_pool_size,
             check_timeout=settings.retrieve_timeout / 2,
             writable=False,
         )
-        ingesting = make_pool(
+        ingesting = pool_of(
             settings.database_dsn,
             name="documents-primary",
             size=settings.documents_pool_size,
             check_timeout=settings.check_timeout,
         )
         # A pool of its own: session reads in a failover must not take retrieval's connections.
-        reading = make_pool(
+        reading = pool_of(
             partial(settings.database_dsn, settings.retrieval_dsn),
             name="reading",
             size=2,
@@ -148,6 +154,7 @@ def make_service(settings: Settings) -> FastAPI:
             if "budget" not in settings.without
             else None,
             box=settings.box,
+            flights=Flights() if "single-flight" not in settings.without else None,
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,
         )

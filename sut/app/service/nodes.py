@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
 from .cache import CacheUnavailable, cache_key
 from .errors import ModelsUnavailable, Refusal
+from .llm import Generated
 from .retrieval import RetrievalUnavailable
 from .state import Answer, ChatState, Exchange, TurnContext, degrade
 from .tool import ToolUnavailable
@@ -57,7 +60,7 @@ async def generate(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState
     """Ask the models; while none answers, give an earlier answer of the cache or raise ModelsUnavailable."""
     context = runtime.context
     try:
-        generated = await context.models.answer(prompt(state, context.history), context.emit)
+        generated = await _asked(prompt(state, context.history), context)
     except ModelsUnavailable:
         if (kept := await _kept(state, context)) is None:
             raise
@@ -98,6 +101,19 @@ def prompt(state: ChatState, history: Sequence[Exchange]) -> list[BaseMessage]:
     for asked, answered in history:
         messages += [HumanMessage(_printable(asked)), AIMessage(answered)]
     return [*messages, HumanMessage(state["message"])]
+
+
+async def _asked(messages: list[BaseMessage], context: TurnContext) -> Generated:
+    """The models' answer, or that of another turn of this process which asks just the same."""
+    if context.flights is None:
+        return await context.models.answer(messages, context.emit)
+    asked = json.dumps([context.turn.subject, [[m.type, m.content] for m in messages]])
+    generated, own = await context.flights.join(asked, lambda: context.models.answer(messages, context.emit))
+    if own:
+        return generated
+    if context.emit is not None:
+        context.emit("token", generated.text)
+    return replace(generated, usage=Usage())
 
 
 async def _kept(state: ChatState, context: TurnContext) -> str | None:

@@ -26,6 +26,7 @@ from .content import PLAIN, Box
 from .database import Connection, Pool, checkout
 from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
+from .flights import Flights
 from .graph import Graph, TurnSaver, with_saver
 from .llm import Models
 from .reading import read_session
@@ -67,6 +68,7 @@ class Runner:
     standby: Pool | None = None
     budget_micros: int | None = None
     box: Box = PLAIN
+    flights: Flights | None = None
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
     _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
@@ -173,6 +175,7 @@ class Runner:
             admission.history,
             emit,
             self.serve_stale,
+            self.flights,
         )
         entry: ChatState | None = fresh(turn)
         if admission.again:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypedDict
 
 from .cache import Cache
+from .flights import Flights
 from .llm import Models
 from .retrieval import Retriever
 from .tool import Tool
@@ -72,6 +73,7 @@ class TurnContext:
     history: tuple[Exchange, ...] = ()
     emit: Callable[[str, str], None] | None = None
     serve_stale: bool = True
+    flights: Flights | None = None
 
 
 def fresh(turn: Turn) -> ChatState:
