@@ -14,7 +14,17 @@ from redis.retry import Retry
 from blackstart.model.errors import PlatformError, SteadyStateError
 from blackstart.platforms.waiting import wait_until
 from sut.load import token
-from sut.settings import APPS, JOB_GROUP, JOB_STREAM, POSTGRES, REDIS, REDIS_MASTER, SENTINELS, WORKERS
+from sut.settings import (
+    APPS,
+    FRONTS,
+    JOB_GROUP,
+    JOB_STREAM,
+    POSTGRES,
+    REDIS,
+    REDIS_MASTER,
+    SENTINELS,
+    WORKERS,
+)
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -66,9 +76,12 @@ def database_proxy(running: RunningStack) -> str | None:
 
 
 def front(running: RunningStack) -> str | None:
-    """The front has every app replica up."""
-    up = _servers_up(running, "front-1").get("app", [])
-    return None if sorted(up) == sorted(APPS) else f"up: {', '.join(up) or 'none'}"
+    """Each front has every app replica up."""
+    for name in FRONTS:
+        up = _servers_up(running, name).get("app", [])
+        if sorted(up) != sorted(APPS):
+            return f"{name} has up: {', '.join(up) or 'none'}"
+    return None
 
 
 def _servers_up(running: RunningStack, instance: str) -> dict[str, list[str]]:
@@ -136,10 +149,17 @@ def breakers(running: RunningStack) -> str | None:
 
 
 def chat(running: RunningStack) -> str | None:
-    """A new question through the front is answered, with an empty set of degradations."""
+    """Through each front a new question is answered, with an empty set of degradations."""
+    for name in FRONTS:
+        if (wrong := _chat(running, name)) is not None:
+            return f"{name}: {wrong}"
+    return None
+
+
+def _chat(running: RunningStack, through: str) -> str | None:
     once = str(uuid.uuid4())
     answer = requests.post(
-        running.url("front-1", "http", "/chat"),
+        running.url(through, "http", "/chat"),
         json={"session": f"steady-{once}", "message": f"Is all well? ({once})"},
         headers={
             "Authorization": f"Bearer {token()}",
@@ -155,7 +175,7 @@ def chat(running: RunningStack) -> str | None:
 
 
 def jobs(running: RunningStack) -> str | None:
-    """Every worker reads from the group, and a new job, accepted at the front, is done within 3 s."""
+    """Every worker reads from the group, and a new job, accepted at a front, is done within 3 s."""
     primary = running.resolve("redis.primary")[0].name
     with connect_redis(running, primary, "redis") as client:
         known = {str(c["name"]) for c in client.xinfo_consumers(JOB_STREAM, JOB_GROUP)}
@@ -164,7 +184,7 @@ def jobs(running: RunningStack) -> str | None:
     once = f"steady-{uuid.uuid4()}"
     # A user of its own: the load's closing reads wait until their user's last job is some seconds old.
     bearer = {"Authorization": f"Bearer {token('steady')}", "Connection": "close"}
-    url = running.url("front-1", "http", "/jobs")
+    url = running.url(FRONTS[0], "http", "/jobs")
     answer = requests.post(
         url, json={"input": f"Is all well? ({once})"}, headers={**bearer, "Idempotency-Key": once}, timeout=5
     )

@@ -9,7 +9,7 @@ import jwt
 import requests
 
 from blackstart.load.operations import HttpOperation, LoadPlan, SqlRead, SqlWrite
-from sut.settings import APP_PASSWORD, JWT_KID, JWT_SECRET, LLMS, POSTGRES, TOOLS
+from sut.settings import APP_PASSWORD, FRONTS, JWT_KID, JWT_SECRET, LLMS, POSTGRES, TOOLS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -26,13 +26,13 @@ def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET
 
 
 def load(running: RunningStack) -> LoadPlan:
-    """Chats and session reads through the front, and raw writes through the database proxy as a probe.
+    """Chats and session reads through the fronts, and raw writes through the database proxy as a probe.
 
     Optional: raw writes past the proxy, and jobs, which are acknowledged when accepted and must all be done.
 
     Chats have more sessions than can be in flight within their deadline: one that hangs holds up no other.
     """
-    front = (running.url("front-1", "http"),)
+    front = tuple(running.url(name, "http") for name in FRONTS)
     host, port = running.address("pgproxy-1", "primary")
     dsn = f"postgresql://app:{APP_PASSWORD}@{host}:{port}/app"
     roles = running.role_map("postgres")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 APPS = ("app-1", "app-2", "app-3")
+FRONTS = ("front-1", "front-2")
 WORKERS = ("worker-1", "worker-2")
 POSTGRES = ("pg-1", "pg-2")
 ETCD = ("etcd-1", "etcd-2", "etcd-3")

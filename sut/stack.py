@@ -25,6 +25,7 @@ from sut.settings import (
     CHEAP_MODEL,
     CONTENT_KEY,
     ETCD,
+    FRONTS,
     JWT_SECRET,
     LLMS,
     POSTGRES,
@@ -96,14 +97,20 @@ def _postgres(name: str, zone: str) -> Instance:
 
 
 def _haproxy(
-    name: str, service: str, role: str, ports: dict[str, int], backends: tuple[str, ...], entry: str
+    name: str,
+    zone: str,
+    service: str,
+    role: str,
+    ports: dict[str, int],
+    backends: tuple[str, ...],
+    entry: str,
 ) -> Instance:
     return Instance(
         name,
         service,
         _HAPROXY,
         {**ports, "stats": 8404},
-        "a",
+        zone,
         env={"HAPROXY_ROLE": role, "BACKENDS": ",".join(backends)},
         calls=backends,
         publish=(entry, "stats"),
@@ -247,19 +254,24 @@ stack = Stack(
         *(_etcd(n, z) for n, z in zip(ETCD, ZONES, strict=True)),
         *(_postgres(n, z) for n, z in zip(POSTGRES, ZONES, strict=False)),
         *(_redis(n, z) for n, z in zip(REDIS, ZONES, strict=False)),
-        _haproxy("pgproxy-1", "pgproxy", "postgres", {"primary": 5000, "replica": 5001}, POSTGRES, "primary"),
+        _haproxy(
+            "pgproxy-1", "a", "pgproxy", "postgres", {"primary": 5000, "replica": 5001}, POSTGRES, "primary"
+        ),
         *(_llm(n, z) for n, z in zip(LLMS, ZONES, strict=False)),
         *(_tool(n, z) for n, z in zip(TOOLS, ZONES, strict=False)),
         *(_app(n, z) for n, z in zip(APPS, ZONES, strict=True)),
         *(_app(n, z, "worker", "384m") for n, z in zip(WORKERS, ZONES, strict=False)),
         *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
-        _haproxy("front-1", "front", "front", {"http": 8080}, APPS, "http"),
+        *(
+            _haproxy(n, z, "front", "front", {"http": 8080}, APPS, "http")
+            for n, z in zip(FRONTS, ZONES, strict=False)
+        ),
         _ALERTMANAGER,
         _prometheus(
             {
                 "app": (APPS, 8000),
                 "worker": (WORKERS, 8000),
-                "haproxy": (("front-1", "pgproxy-1"), 8404),
+                "haproxy": ((*FRONTS, "pgproxy-1"), 8404),
                 "patroni": (POSTGRES, 8008),
                 "etcd": (ETCD, 2379),
             }
@@ -270,9 +282,9 @@ stack = Stack(
         Named("Postgres has a primary and a synchronous standby", conditions.postgres),
         Named("the database proxy knows one primary and one replica", conditions.database_proxy),
         Named("Redis has a primary and a replica, and the Sentinels agree", conditions.redis),
-        Named("the front knows every app replica", conditions.front),
+        Named("each front knows every app replica", conditions.front),
         Named("no breaker is open", conditions.breakers),
-        Named("a chat is answered without degradation", conditions.chat),
+        Named("through each front a chat is answered without degradation", conditions.chat),
         Named("the workers share a consumer group, and a job is done", conditions.jobs),
     ),
     sources=(
@@ -291,6 +303,6 @@ stack = Stack(
     configuration=configuration,
     variants=VARIANTS,
     secrets=SECRETS,
-    memory_mib=3456,
+    memory_mib=3520,
     disk_mib=4096,
 )

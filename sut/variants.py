@@ -13,7 +13,7 @@ from blackstart.model.stack import Variant
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reconfigure
 from sut import conditions
-from sut.settings import APPS, POSTGRES, REDIS, WORKERS
+from sut.settings import APPS, FRONTS, POSTGRES, REDIS, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -133,8 +133,14 @@ VARIANTS = (
     Variant("no-retry-budget", "providers are asked again without bounds", **_without("retry-budget", *APPS)),
     Variant(
         "no-redispatch",
-        "the front neither checks the app replicas nor tries another",
-        **_without("redispatch", "front-1"),
+        "the fronts neither check the app replicas nor try another",
+        **_without("redispatch", *FRONTS),
+        steady=False,
+    ),
+    Variant(
+        "one-front",
+        "only the first front listens to clients, as if there were no other",
+        **_without("clients", *FRONTS[1:]),
         steady=False,
     ),
     Variant(

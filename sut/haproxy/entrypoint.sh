@@ -3,7 +3,8 @@
 #   HAPROXY_ROLE   front | postgres
 #   BACKENDS       plain names of the servers, as "app-1,app-2,app-3"
 #   WITHOUT        optional, what a negative control takes away: role (the database's primary is whoever is
-#                  first in BACKENDS and accepts TCP), redispatch (no checks of the app, no retries)
+#                  first in BACKENDS and accepts TCP), redispatch (no checks of the app, no retries), clients (the
+#                  front does not listen to them)
 #   TEMPLATES, RUN  optional, folders to read from and write to: a test sets them
 set -eu
 
@@ -20,8 +21,8 @@ ip=$(hostname -i | tr ' ' '\n' | grep -m1 -F .)
 config=${RUN:-/run/haproxy}/haproxy.cfg
 
 without=${WITHOUT:-none}
-case $without in none | role | redispatch) ;; *)
-  echo "WITHOUT is $without; valid: role, redispatch" >&2
+case $without in none | role | redispatch | clients) ;; *)
+  echo "WITHOUT is $without; valid: role, redispatch, clients" >&2
   exit 64
   ;;
 esac
@@ -42,7 +43,8 @@ cat "$templates/common.cfg" "$template" | awk -v ip="$ip" -v backends="$BACKENDS
   role) sed '/^listen primary/,/^listen replica/ { /httpchk/d; /http-check/d; s/port 8008 //;
               s/^    mode tcp$/    mode tcp\n    balance first/ }' ;;
   redispatch) sed '/httpchk/d; /http-check/d; /^    retr/d; /redispatch/d;
-                   s/^    default-server check.*/    retries 0/' ;;
+                   s/^    default-server check.*/    retries 0/; s/ slowstart [0-9]*s$//' ;;
+  clients) sed '/^frontend front/,/^backend/ { /^    bind /d; }' ;;
 esac > "$config"
 
 haproxy -c -q -f "$config"

@@ -43,8 +43,14 @@ def servers(section: list[str]) -> list[str]:
 def test_the_front_fails_open_to_the_same_replicas_with_the_same_retries(programs: Path) -> None:
     told = front(programs)
     assert "use_backend app_any if { nbsrv(app) lt 1 }" in told["frontend front"]
-    assert servers(told["backend app"]) == ["server app-1 app-1:8000", "server app-2 app-2:8000"]
-    assert servers(told["backend app_any"]) == [f"{line} no-check" for line in servers(told["backend app"])]
+    assert servers(told["backend app"]) == [
+        "server app-1 app-1:8000 slowstart 5s",
+        "server app-2 app-2:8000 slowstart 5s",
+    ]
+    assert servers(told["backend app_any"]) == [
+        "server app-1 app-1:8000 no-check",
+        "server app-2 app-2:8000 no-check",
+    ]
     for backend in ("backend app", "backend app_any"):
         assert [line for line in told[backend] if "retr" in line or "redispatch" in line] == RETRIES
 
@@ -68,4 +74,12 @@ def test_the_control_without_redispatch_neither_checks_nor_retries(programs: Pat
         assert len(servers(told[backend])) == 2
     # Unchecked servers count as up: the control never comes to the other backend.
     assert not [line for lines in told.values() for line in lines if line.startswith("default-server")]
-    assert not [line for line in told["backend app"] if "check" in line]
+    assert not [line for line in told["backend app"] if "check" in line or "slowstart" in line]
+
+
+def test_the_control_of_a_single_front_takes_its_listeners_and_nothing_else(programs: Path) -> None:
+    whole, told = front(programs), front(programs, "clients")
+    assert [line for line in whole["frontend front"] if line.startswith("bind")]
+    assert not [line for line in told["frontend front"] if line.startswith("bind")]
+    assert told["frontend stats"] == whole["frontend stats"]
+    assert told["backend app"] == whole["backend app"]
