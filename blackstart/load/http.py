@@ -24,6 +24,7 @@ from blackstart.load import templates
 from blackstart.load.operations import HttpOperation
 from blackstart.load.outcome import Outcome, of_answer
 from blackstart.model.durations import seconds
+from blackstart.model.errors import ConfigError
 
 #: How a connection breaks, as Lost says it: another server may be well.
 BROKEN = ("disconnected", "reset")
@@ -150,13 +151,13 @@ class Connection(asyncio.Protocol):
 class Origin:
     """Connections to one base URL; the warmest idle one is taken first."""
 
-    def __init__(self, url: str, connect_timeout: float) -> None:
+    def __init__(self, url: str, connect_timeout: float, ca: str | None = None) -> None:
         parts = urlsplit(url)
         self.host = parts.hostname or ""
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.prefix = parts.path.rstrip("/")
         self.netloc = parts.netloc.rpartition("@")[2]
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = _trusting(ca) if parts.scheme == "https" else None
         self._timeout = connect_timeout
         self._idle: list[Connection] = []
 
@@ -176,6 +177,10 @@ class Origin:
             raise Unsent("connect-timeout") from None
         except ConnectionRefusedError:
             raise Unsent("refused") from None
+        except ssl.SSLCertVerificationError as error:
+            raise Unsent(f"tls-{error.verify_message.replace(' ', '-')}") from None
+        except ssl.SSLError as error:
+            raise Unsent(f"tls-{(error.reason or 'error').lower().replace('_', '-')}") from None
         except OSError as error:
             raise Unsent(f"connect-{errno.errorcode.get(error.errno or 0, 'error').lower()}") from None
 
@@ -190,13 +195,21 @@ class Origin:
             self._idle.pop().abort("closed")
 
 
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # of no file, and of one without certificates
+        raise ConfigError(f"cannot trust the authorities in {ca}: {error.strerror or error}") from error
+
+
 class HttpExecutor:
     """Performs the operations of one HttpOperation."""
 
     def __init__(self, operation: HttpOperation) -> None:
         self._operation = operation
         self._deadline = seconds(operation.deadline)
-        self._origins = [Origin(url, seconds(operation.connect_timeout)) for url in operation.urls]
+        patience = seconds(operation.connect_timeout)
+        self._origins = [Origin(url, patience, operation.ca) for url in operation.urls]
         self._turn = 0
         self._body = templates.compile_json(operation.body) if operation.body is not None else None
         headers = {name.title(): value for name, value in operation.headers.items()}

@@ -123,6 +123,7 @@ class HttpOperation(Operation):
     """A request. `urls` are the bases a client knows; they are taken in turn. The next is tried where the
     connection was not made, so that nothing can have been applied, and where it broke before the answer and
     the request may be repeated: a GET, or one with an `Idempotency-Key`. All tries share one deadline.
+    `ca` is a file of the authorities that https trusts, instead of the system's.
 
     Strings of `path`, `headers` and the JSON `body` are templates (see `templates.NAMES`). With `id` it is
     a ledger write of key `key` (default `{session}`); with `ids_from`, the dotted path of a list in the
@@ -144,6 +145,7 @@ class HttpOperation(Operation):
     ack: str | None = None
     not_found: tuple[int, ...] = ()
     connect_timeout: Duration = "2s"
+    ca: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
