@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from blackstart.model.errors import PlatformError, SteadyStateError
 from blackstart.platforms.waiting import wait_until
+from sut.certificates import front_url, trusted
 from sut.load import token
 from sut.settings import (
     APPS,
@@ -159,7 +160,7 @@ def chat(running: RunningStack) -> str | None:
 def _chat(running: RunningStack, through: str) -> str | None:
     once = str(uuid.uuid4())
     answer = requests.post(
-        running.url(through, "http", "/chat"),
+        front_url(running, through, "/chat"),
         json={"session": f"steady-{once}", "message": f"Is all well? ({once})"},
         headers={
             "Authorization": f"Bearer {token()}",
@@ -167,6 +168,7 @@ def _chat(running: RunningStack, through: str) -> str | None:
             "Connection": "close",
         },
         timeout=5,
+        verify=trusted(running.run_id),
     )
     if answer.status_code != 200:
         return f"POST /chat answers {answer.status_code}: {answer.text[:200]}"
@@ -184,15 +186,19 @@ def jobs(running: RunningStack) -> str | None:
     once = f"steady-{uuid.uuid4()}"
     # A user of its own: the load's closing reads wait until their user's last job is some seconds old.
     bearer = {"Authorization": f"Bearer {token('steady')}", "Connection": "close"}
-    url = running.url(FRONTS[0], "http", "/jobs")
+    url, ca = front_url(running, FRONTS[0], "/jobs"), trusted(running.run_id)
     answer = requests.post(
-        url, json={"input": f"Is all well? ({once})"}, headers={**bearer, "Idempotency-Key": once}, timeout=5
+        url,
+        json={"input": f"Is all well? ({once})"},
+        headers={**bearer, "Idempotency-Key": once},
+        timeout=5,
+        verify=ca,
     )
     if answer.status_code != 202:
         return f"POST /jobs answers {answer.status_code}: {answer.text[:200]}"
 
     def undone() -> str | None:
-        found = requests.get(f"{url}/{once}", headers=bearer, timeout=_TIMEOUT)
+        found = requests.get(f"{url}/{once}", headers=bearer, timeout=_TIMEOUT, verify=ca)
         found.raise_for_status()
         status = found.json()["status"]
         return None if status == "done" else f"it is {status}"

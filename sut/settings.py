@@ -11,6 +11,7 @@ REDIS = ("redis-1", "redis-2")
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
 LLMS = ("llm-1", "llm-2")
 TOOLS = ("tool-1",)
+PROBERS = ("prober-1",)
 ZONES = ("a", "b", "c")
 
 #: The name by which the Sentinels know the group of Redis instances.

@@ -16,7 +16,7 @@ from blackstart.observe import (
     SentinelSource,
 )
 from blackstart.stack.conditions import HttpReady, Named, Speaks
-from sut import conditions
+from sut import certificates, conditions
 from sut.configuration import configuration
 from sut.load import load, reset
 from sut.settings import (
@@ -30,6 +30,7 @@ from sut.settings import (
     LLMS,
     POSTGRES,
     POSTGRES_PASSWORD,
+    PROBERS,
     REDIS,
     REDIS_MASTER,
     REPLICATION_PASSWORD,
@@ -124,7 +125,7 @@ def _redis(name: str, zone: str) -> Instance:
         name,
         "redis",
         _REDIS,
-        {"redis": 6379},
+        {"redis": 6379, "tls": 6380},
         zone,
         env={
             "REDIS_ROLE": "primary" if name == REDIS[0] else "replica",
@@ -133,7 +134,7 @@ def _redis(name: str, zone: str) -> Instance:
             "REDIS_SENTINELS": _SENTINEL_LIST,
         },
         calls=(*_others(name, REDIS), *SENTINELS),
-        publish=("redis",),
+        publish=("redis", "tls"),
         plays=("redis",),
         ready=Speaks("redis", "PING", "+PONG"),
         memory="256m",
@@ -216,6 +217,27 @@ def _app(name: str, zone: str, role: str = "app", memory: str = "512m") -> Insta
     )
 
 
+def _prober(name: str, zone: str) -> Instance:
+    endpoints = (
+        *(f"{n}:8443" for n in FRONTS),
+        *(f"{n}:6380" for n in REDIS),
+        *(f"postgres://{n}:5432" for n in POSTGRES),
+    )
+    return Instance(
+        name,
+        "prober",
+        _APP,
+        {"http": 8000},
+        zone,
+        command=("python", "-m", "service.prober"),
+        env={"NODE_NAME": name, "ENDPOINTS": " ".join(endpoints)},
+        calls=(*FRONTS, *REDIS, *POSTGRES),
+        publish=("http",),
+        ready=HttpReady("http", "/metrics"),
+        memory="128m",
+    )
+
+
 def _prometheus(scraped: dict[str, tuple[tuple[str, ...], int]]) -> Instance:
     """`scraped`: by job, the instances and the port at which they tell their metrics."""
     targets = (f"{job}={','.join(f'{n}:{port}' for n in names)}" for job, (names, port) in scraped.items())
@@ -263,9 +285,10 @@ stack = Stack(
         *(_app(n, z, "worker", "384m") for n, z in zip(WORKERS, ZONES, strict=False)),
         *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
         *(
-            _haproxy(n, z, "front", "front", {"http": 8080}, APPS, "http")
+            _haproxy(n, z, "front", "front", {"https": 8443}, APPS, "https")
             for n, z in zip(FRONTS, ZONES, strict=False)
         ),
+        *(_prober(n, "ops") for n in PROBERS),
         _ALERTMANAGER,
         _prometheus(
             {
@@ -274,6 +297,7 @@ stack = Stack(
                 "haproxy": ((*FRONTS, "pgproxy-1"), 8404),
                 "patroni": (POSTGRES, 8008),
                 "etcd": (ETCD, 2379),
+                "prober": (PROBERS, 8000),
             }
         ),
     ),
@@ -301,8 +325,9 @@ stack = Stack(
     load=load,
     reset=reset,
     configuration=configuration,
+    given=certificates.given,
     variants=VARIANTS,
     secrets=SECRETS,
-    memory_mib=3520,
+    memory_mib=3584,
     disk_mib=4096,
 )

@@ -122,6 +122,11 @@ VARIANTS = (
     Variant("no-read-only", "the standby serves no sessions", **_without("read-only", *APPS)),
     Variant("no-encryption", "content is stored as it is", **_without("encryption", *APPS, *WORKERS)),
     Variant(
+        "no-certificate-check",
+        "no certificate of Postgres or Redis is verified: one that has expired, or is another's, is taken",
+        **_without("certificate-check", *APPS, *WORKERS),
+    ),
+    Variant(
         "no-secret-reload",
         "secrets are read once: what is rotated is not noticed",
         **_without("secret-reload", *APPS, *WORKERS),
