@@ -37,6 +37,7 @@ from fixtures.users import rotated
         Control(variant="no-redispatch", breaks="availability"),
         Control(variant="key-ignored", breaks="duplicate"),
     ),
+    blast_radius=BlastRadius(instances=2, zones=2),
 )
 def test_replica_killed(drill: Drill) -> None:
     with drill.inject(edge_timeout("front", "app-1", direction="downstream")):

@@ -13,8 +13,20 @@ from redis.retry import Retry
 
 from blackstart.model.errors import PlatformError, SteadyStateError
 from blackstart.platforms.waiting import wait_until
+from sut.certificates import front_url, trusted
 from sut.load import token
-from sut.settings import APPS, ETCD, JOB_GROUP, JOB_STREAM, POSTGRES, REDIS, REDIS_MASTER, SENTINELS, WORKERS
+from sut.settings import (
+    APPS,
+    ETCD,
+    FRONTS,
+    JOB_GROUP,
+    JOB_STREAM,
+    POSTGRES,
+    REDIS,
+    REDIS_MASTER,
+    SENTINELS,
+    WORKERS,
+)
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -81,9 +93,12 @@ def database_proxy(running: RunningStack) -> str | None:
 
 
 def front(running: RunningStack) -> str | None:
-    """The front has every app replica up."""
-    up = _servers_up(running, "front-1").get("app", [])
-    return None if sorted(up) == sorted(APPS) else f"up: {', '.join(up) or 'none'}"
+    """Each front has every app replica up."""
+    for name in FRONTS:
+        up = _servers_up(running, name).get("app", [])
+        if sorted(up) != sorted(APPS):
+            return f"{name} has up: {', '.join(up) or 'none'}"
+    return None
 
 
 def _servers_up(running: RunningStack, instance: str) -> dict[str, list[str]]:
@@ -157,15 +172,17 @@ def breakers(running: RunningStack) -> str | None:
 
 
 def chat(running: RunningStack) -> str | None:
-    """A new question through the front is answered, with an empty set of degradations."""
-    answer = _ask(running.url("front-1", "http", "/chat"))
-    if answer.status_code != 200:
-        return f"POST /chat answers {answer.status_code}: {answer.text[:200]}"
-    degraded = answer.json()["degraded"]
-    return f"degraded: {', '.join(degraded)}" if degraded else None
+    """Through each front a new question is answered, with an empty set of degradations."""
+    for name in FRONTS:
+        answer = _ask(front_url(running, name, "/chat"), trusted(running.run_id))
+        if answer.status_code != 200:
+            return f"{name}: POST /chat answers {answer.status_code}: {answer.text[:200]}"
+        if degraded := answer.json()["degraded"]:
+            return f"{name}: degraded: {', '.join(degraded)}"
+    return None
 
 
-def _ask(url: str) -> requests.Response:
+def _ask(url: str, authority: str | None = None) -> requests.Response:
     once = str(uuid.uuid4())
     return requests.post(
         url,
@@ -176,11 +193,12 @@ def _ask(url: str) -> requests.Response:
             "Connection": "close",
         },
         timeout=5,
+        verify=authority,
     )
 
 
 def jobs(running: RunningStack) -> str | None:
-    """Every worker reads from the group, and a new job, accepted at the front, is done within 3 s."""
+    """Every worker reads from the group, and a new job, accepted at a front, is done within 3 s."""
     primary = running.resolve("redis.primary")[0].name
     with connect_redis(running, primary, "redis") as client:
         known = {str(c["name"]) for c in client.xinfo_consumers(JOB_STREAM, JOB_GROUP)}
@@ -189,15 +207,19 @@ def jobs(running: RunningStack) -> str | None:
     once = f"steady-{uuid.uuid4()}"
     # A user of its own: the load's closing reads wait until their user's last job is some seconds old.
     bearer = {"Authorization": f"Bearer {token('steady')}", "Connection": "close"}
-    url = running.url("front-1", "http", "/jobs")
+    url, ca = front_url(running, FRONTS[0], "/jobs"), trusted(running.run_id)
     answer = requests.post(
-        url, json={"input": f"Is all well? ({once})"}, headers={**bearer, "Idempotency-Key": once}, timeout=5
+        url,
+        json={"input": f"Is all well? ({once})"},
+        headers={**bearer, "Idempotency-Key": once},
+        timeout=5,
+        verify=ca,
     )
     if answer.status_code != 202:
         return f"POST /jobs answers {answer.status_code}: {answer.text[:200]}"
 
     def undone() -> str | None:
-        found = requests.get(f"{url}/{once}", headers=bearer, timeout=_TIMEOUT)
+        found = requests.get(f"{url}/{once}", headers=bearer, timeout=_TIMEOUT, verify=ca)
         found.raise_for_status()
         status = found.json()["status"]
         return None if status == "done" else f"it is {status}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import jwt
 import requests
 
 from blackstart.load.operations import WRITE, HttpOperation, LoadPlan, SqlRead, SqlWrite
-from sut.settings import APP_PASSWORD, JWT_KID, JWT_SECRET, LLMS, POSTGRES, TOOLS
+from sut.certificates import front_url, trusted
+from sut.settings import APP_PASSWORD, FRONTS, JWT_KID, JWT_SECRET, LLMS, POSTGRES, TOOLS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -30,27 +32,31 @@ def token(subject: str = _SUBJECT, valid_s: int = 3600, secret: str = JWT_SECRET
 
 
 def load(running: RunningStack) -> LoadPlan:
-    """Chats and session reads through the front, and raw writes through the database proxy as a probe.
+    """Chats and session reads through the fronts, and raw writes through the database proxy as a probe.
 
     Optional: raw writes past the proxy, or in long transactions; one question that many ask; jobs, which are
     acknowledged when accepted and must all be done; and chats whose answers are streamed.
 
     Chats have more sessions than can be in flight within their deadline: one that hangs holds up no other.
     """
-    front = (running.url("front-1", "http"),)
+    front = tuple(front_url(running, name) for name in FRONTS)
+    ca = trusted(running.run_id)
+    # Whoever cannot make a connection in time has some left for the other front.
+    to_front: dict[str, Any] = {"urls": front, "ca": ca, "connect_timeout": "1s"}
+    verified = f"sslmode=verify-full&sslrootcert={quote(ca)}"
     host, port = running.address("pgproxy-1", "primary")
-    dsn = f"postgresql://app:{APP_PASSWORD}@{host}:{port}/app"
+    dsn = f"postgresql://app:{APP_PASSWORD}@{host}:{port}/app?{verified}"
     roles = running.role_map("postgres")
     nodes = ",".join(
         "{}:{}".format(*running.address(name, "postgres"))
         for name in sorted(POSTGRES, key=lambda name: roles.get(name) != "primary")
     )
-    direct = f"postgresql://app:{APP_PASSWORD}@{nodes}/app?target_session_attrs=primary"
+    direct = f"postgresql://app:{APP_PASSWORD}@{nodes}/app?target_session_attrs=primary&{verified}"
     bearer = {"Authorization": f"Bearer {token()}"}
     session = HttpOperation(
         f="session",
         rate=5,
-        urls=front,
+        **to_front,
         path="/session/{session}",
         headers=bearer,
         ids_from="ids",
@@ -64,7 +70,7 @@ def load(running: RunningStack) -> LoadPlan:
                 f="chat",
                 rate=5,
                 method="POST",
-                urls=front,
+                **to_front,
                 path="/chat",
                 headers={**bearer, "Idempotency-Key": "{id}"},
                 body={"session": "{session}", "message": "{prompt}"},
@@ -79,7 +85,7 @@ def load(running: RunningStack) -> LoadPlan:
         closing=(
             HttpOperation(
                 f="session-final",
-                urls=front,
+                **to_front,
                 path="/session/{session}",
                 headers=bearer,
                 ids_from="ids",
@@ -95,7 +101,7 @@ def load(running: RunningStack) -> LoadPlan:
             # is accepted and still not done is then left out, and lost.
             HttpOperation(
                 f="job-final",
-                urls=front,
+                **to_front,
                 path="/jobs?session={session}&settle=" + str(SETTLE_S),
                 headers=bearer,
                 ids_from="ids",
@@ -133,7 +139,7 @@ def load(running: RunningStack) -> LoadPlan:
                 f="job",
                 rate=5,
                 method="POST",
-                urls=front,
+                **to_front,
                 path="/jobs",
                 headers={**bearer, "Idempotency-Key": "{id}"},
                 body={"session": "{session}", "kind": "summary", "input": "{prompt}"},

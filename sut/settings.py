@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 APPS = ("app-1", "app-2", "app-3")
+FRONTS = ("front-1", "front-2")
 WORKERS = ("worker-1", "worker-2")
 POSTGRES = ("pg-1", "pg-2")
 ETCD = ("etcd-1", "etcd-2", "etcd-3")
@@ -10,6 +11,7 @@ REDIS = ("redis-1", "redis-2")
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
 LLMS = ("llm-1", "llm-2")
 TOOLS = ("tool-1",)
+PROBERS = ("prober-1",)
 ZONES = ("a", "b", "c")
 
 #: Requests that one user may make in a second, over all replicas, and at once. The load is one user, whose

@@ -16,7 +16,7 @@ from blackstart.observe import (
     SentinelSource,
 )
 from blackstart.stack.conditions import HttpReady, Named, Speaks
-from sut import conditions
+from sut import certificates, conditions
 from sut.configuration import configuration
 from sut.load import load, reset
 from sut.settings import (
@@ -25,10 +25,12 @@ from sut.settings import (
     CHEAP_MODEL,
     CONTENT_KEY,
     ETCD,
+    FRONTS,
     JWT_SECRET,
     LLMS,
     POSTGRES,
     POSTGRES_PASSWORD,
+    PROBERS,
     REDIS,
     REDIS_MASTER,
     REPLICATION_PASSWORD,
@@ -98,14 +100,20 @@ def _postgres(name: str, zone: str) -> Instance:
 
 
 def _haproxy(
-    name: str, service: str, role: str, ports: dict[str, int], backends: tuple[str, ...], entry: str
+    name: str,
+    zone: str,
+    service: str,
+    role: str,
+    ports: dict[str, int],
+    backends: tuple[str, ...],
+    entry: str,
 ) -> Instance:
     return Instance(
         name,
         service,
         _HAPROXY,
         {**ports, "stats": 8404},
-        "a",
+        zone,
         env={"HAPROXY_ROLE": role, "BACKENDS": ",".join(backends)},
         calls=backends,
         publish=(entry, "stats"),
@@ -119,7 +127,7 @@ def _redis(name: str, zone: str) -> Instance:
         name,
         "redis",
         _REDIS,
-        {"redis": 6379},
+        {"redis": 6379, "tls": 6380},
         zone,
         env={
             "REDIS_ROLE": "primary" if name == REDIS[0] else "replica",
@@ -128,7 +136,7 @@ def _redis(name: str, zone: str) -> Instance:
             "REDIS_SENTINELS": _SENTINEL_LIST,
         },
         calls=(*_others(name, REDIS), *SENTINELS),
-        publish=("redis",),
+        publish=("redis", "tls"),
         plays=("redis",),
         ready=Speaks("redis", "PING", "+PONG"),
         memory="256m",
@@ -213,6 +221,27 @@ def _app(name: str, zone: str, role: str = "app", memory: str = "512m") -> Insta
     )
 
 
+def _prober(name: str, zone: str) -> Instance:
+    endpoints = (
+        *(f"{n}:8443" for n in FRONTS),
+        *(f"{n}:6380" for n in REDIS),
+        *(f"postgres://{n}:5432" for n in POSTGRES),
+    )
+    return Instance(
+        name,
+        "prober",
+        _APP,
+        {"http": 8000},
+        zone,
+        command=("python", "-m", "service.prober"),
+        env={"NODE_NAME": name, "ENDPOINTS": " ".join(endpoints)},
+        calls=(*FRONTS, *REDIS, *POSTGRES),
+        publish=("http",),
+        ready=HttpReady("http", "/metrics"),
+        memory="128m",
+    )
+
+
 def _prometheus(scraped: dict[str, tuple[tuple[str, ...], int]]) -> Instance:
     """`scraped`: by job, the instances and the port at which they tell their metrics."""
     targets = (f"{job}={','.join(f'{n}:{port}' for n in names)}" for job, (names, port) in scraped.items())
@@ -251,21 +280,28 @@ stack = Stack(
         *(_etcd(n, z) for n, z in zip(ETCD, ZONES, strict=True)),
         *(_postgres(n, z) for n, z in zip(POSTGRES, ZONES, strict=False)),
         *(_redis(n, z) for n, z in zip(REDIS, ZONES, strict=False)),
-        _haproxy("pgproxy-1", "pgproxy", "postgres", {"primary": 5000, "replica": 5001}, POSTGRES, "primary"),
+        _haproxy(
+            "pgproxy-1", "a", "pgproxy", "postgres", {"primary": 5000, "replica": 5001}, POSTGRES, "primary"
+        ),
         *(_llm(n, z) for n, z in zip(LLMS, ZONES, strict=False)),
         *(_tool(n, z) for n, z in zip(TOOLS, ZONES, strict=False)),
         *(_app(n, z) for n, z in zip(APPS, ZONES, strict=True)),
         *(_app(n, z, "worker", "384m") for n, z in zip(WORKERS, ZONES, strict=False)),
         *(_sentinel(n, z) for n, z in zip(SENTINELS, ZONES, strict=True)),
-        _haproxy("front-1", "front", "front", {"http": 8080}, APPS, "http"),
+        *(
+            _haproxy(n, z, "front", "front", {"https": 8443}, APPS, "https")
+            for n, z in zip(FRONTS, ZONES, strict=False)
+        ),
+        *(_prober(n, "ops") for n in PROBERS),
         _ALERTMANAGER,
         _prometheus(
             {
                 "app": (APPS, 8000),
                 "worker": (WORKERS, 8000),
-                "haproxy": (("front-1", "pgproxy-1"), 8404),
+                "haproxy": ((*FRONTS, "pgproxy-1"), 8404),
                 "patroni": (POSTGRES, 8008),
                 "etcd": (ETCD, 2379),
+                "prober": (PROBERS, 8000),
             }
         ),
     ),
@@ -274,9 +310,9 @@ stack = Stack(
         Named("Postgres has a primary and a synchronous standby", conditions.postgres),
         Named("the database proxy knows one primary and one replica", conditions.database_proxy),
         Named("Redis has a primary and a replica, and the Sentinels agree", conditions.redis),
-        Named("the front knows every app replica", conditions.front),
+        Named("each front knows every app replica", conditions.front),
         Named("no breaker is open", conditions.breakers),
-        Named("a chat is answered without degradation", conditions.chat),
+        Named("through each front a chat is answered without degradation", conditions.chat),
         Named("the workers share a consumer group, and a job is done", conditions.jobs),
     ),
     sources=(
@@ -293,8 +329,9 @@ stack = Stack(
     load=load,
     reset=reset,
     configuration=configuration,
+    given=certificates.given,
     variants=VARIANTS,
     secrets=SECRETS,
-    memory_mib=3456,
+    memory_mib=3584,
     disk_mib=4096,
 )

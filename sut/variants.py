@@ -14,7 +14,7 @@ from blackstart.model.stack import Variant
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reconfigure
 from sut import conditions
-from sut.settings import APPS, ETCD, POSTGRES, REDIS, WORKERS
+from sut.settings import APPS, ETCD, FRONTS, POSTGRES, REDIS, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -161,6 +161,11 @@ VARIANTS = (
     Variant("no-read-only", "the standby serves no sessions", **_without("read-only", *APPS)),
     Variant("no-encryption", "content is stored as it is", **_without("encryption", *APPS, *WORKERS)),
     Variant(
+        "no-certificate-check",
+        "no certificate of Postgres or Redis is verified: one that has expired, or is another's, is taken",
+        **_without("certificate-check", *APPS, *WORKERS),
+    ),
+    Variant(
         "no-secret-reload",
         "secrets are read once: what is rotated is not noticed",
         **_without("secret-reload", *APPS, *WORKERS),
@@ -172,8 +177,14 @@ VARIANTS = (
     Variant("no-retry-budget", "providers are asked again without bounds", **_without("retry-budget", *APPS)),
     Variant(
         "no-redispatch",
-        "the front neither checks the app replicas nor tries another",
-        **_without("redispatch", "front-1"),
+        "the fronts neither check the app replicas nor try another",
+        **_without("redispatch", *FRONTS),
+        steady=False,
+    ),
+    Variant(
+        "one-front",
+        "only the first front listens to clients, as if there were no other",
+        **_without("clients", *FRONTS[1:]),
         steady=False,
     ),
     Variant(

@@ -121,8 +121,10 @@ def register(cls: _Kind) -> _Kind:
 @register
 @dataclass(frozen=True, kw_only=True)
 class HttpOperation(Operation):
-    """A request. `urls` are the bases a client knows; they are taken in turn, and the next is tried only
-    where the connection was not made, so that nothing can have been applied.
+    """A request. `urls` are the bases a client knows; they are taken in turn. The next is tried where the
+    connection was not made, so that nothing can have been applied, and where it broke before the answer and
+    the request may be repeated: a GET, or one with an `Idempotency-Key`. All tries share one deadline.
+    `ca` is a file of the authorities that https trusts, instead of the system's.
 
     Strings of `path`, `headers` and the JSON `body` are templates (see `templates.NAMES`). With `id` it is
     a ledger write of key `key` (default `{session}`); with `ids_from`, the dotted path of a list in the
@@ -149,6 +151,7 @@ class HttpOperation(Operation):
     not_found: tuple[int, ...] = ()
     stream: Mapping[str, str] = field(default_factory=dict)
     connect_timeout: Duration = "2s"
+    ca: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -178,6 +181,11 @@ class HttpOperation(Operation):
     @property
     def is_write(self) -> bool:
         return self.id is not None
+
+    @property
+    def repeatable(self) -> bool:
+        """True if the server applies the request once, however often it is sent."""
+        return self.method == "GET" or "idempotency-key" in {name.lower() for name in self.headers}
 
     @property
     def is_read(self) -> bool:

@@ -84,6 +84,7 @@ def test_prometheus_scrapes_every_instance_that_tells_metrics_through_its_own_si
         "pgproxy": "stats",
         "postgres": "patroni",
         "etcd": "client",
+        "prober": "http",
     }
     assert addresses == {
         f"{i.name}:{i.ports[telling[i.service]]}" for i in stack.instances if i.service in telling

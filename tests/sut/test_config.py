@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jwt
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+from redis.asyncio.sentinel import (
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 
-from sut.app.service.cache import DISCOVERY
+from sut.app.service.cache import DISCOVERY, connect
 from sut.app.service.config import Settings
 from sut.app.service.main import listen_addresses
 from sut.app.service.stream import GROUP, STREAM
@@ -49,6 +57,43 @@ def test_a_wrong_setting_is_named(env: dict[str, str], named: str) -> None:
 def test_secrets_are_not_shown() -> None:
     settings = Settings(jwt_secret="hush", database_url="postgresql://app:hush@db/app")
     assert "hush" not in repr(settings)
+
+
+def test_with_an_authority_postgres_and_redis_are_spoken_to_in_tls_and_verified() -> None:
+    plain = Settings(jwt_secret="x", database_url="postgresql://app@pgproxy-1:5000/app")
+    assert (plain.database_dsn(), plain.redis_tls) == (plain.database_url, {})
+    given = replace(plain, tls_ca="PEM", secrets_dir="/secrets")
+    known = conninfo_to_dict(given.database_dsn())
+    assert (known["host"], known["sslmode"], known["sslrootcert"]) == (
+        "pgproxy-1",
+        "verify-full",
+        "/secrets/tls-ca",
+    )
+    assert given.redis_tls == {"ssl": True, "ssl_ca_certs": "/secrets/tls-ca", "ssl_check_hostname": True}
+    lax = replace(given, without=frozenset({"certificate-check"}))
+    known = conninfo_to_dict(lax.database_dsn())
+    # libpq would verify the chain after all, were it given an authority.
+    assert (known["sslmode"], "sslrootcert" in known) == ("require", False)
+    assert lax.redis_tls["ssl_cert_reqs"] == "none"
+
+
+def test_redis_is_found_through_its_sentinels_and_reached_at_the_port_of_tls() -> None:
+    settings = Settings(redis_sentinels=(("sentinel-1", 26379),), tls_ca="PEM", secrets_dir="/secrets")
+    pool = connect(settings, 0.1).connection_pool
+    assert isinstance(pool, SentinelConnectionPool)
+    assert pool.connection_class is SentinelManagedSSLConnection
+    sentinel = pool.sentinel_manager
+
+    class Known:
+        async def sentinel_masters(self) -> dict[str, dict[str, object]]:
+            master = {"is_master": True, "is_sdown": False, "is_odown": False, "num-other-sentinels": 2}
+            return {"cache": {**master, "ip": "redis-1", "port": 6379}}
+
+    sentinel.sentinels = [Known()]
+    assert asyncio.run(sentinel.discover_master("cache")) == ("redis-1", 6380)
+    plain = connect(replace(settings, tls_ca=""), 0.1).connection_pool
+    assert isinstance(plain, SentinelConnectionPool)
+    assert plain.connection_class is SentinelManagedConnection
 
 
 def test_the_wildcard_is_never_listened_on() -> None:

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from .breaker import Breaker, BreakerOpen
+from .config import Settings
 from .content import PLAIN, Box, Unreadable
 from .errors import Refusal
 
@@ -113,15 +114,34 @@ class RedisCache:
             raise CacheUnavailable(type(error).__name__) from error
 
 
-def connect(sentinels: tuple[tuple[str, int], ...], master: str, timeout: float) -> Redis:
+class TlsSentinel(Sentinel):
+    """Sentinels know their instances by the plain port; clients come by the other one."""
+
+    def __init__(self, sentinels: Sequence[tuple[str, int]], port: int, **options: Any) -> None:
+        super().__init__(list(sentinels), **options)  # type: ignore[no-untyped-call]
+        self._port = port
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """As Sentinel, with the port of TLS."""
+        host, _ = await super().discover_master(service_name)
+        return host, self._port
+
+
+def connect(settings: Settings, timeout: float) -> Redis:
     """A client of whatever primary the sentinels name at the moment of connecting."""
     once: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
     }
-    manager = Sentinel(list(sentinels), sentinel_kwargs=once)  # type: ignore[no-untyped-call]
-    client: Redis = manager.master_for(master, max_connections=16, **once)
+    manager = (
+        TlsSentinel(settings.redis_sentinels, settings.redis_tls_port, sentinel_kwargs=once)
+        if settings.redis_tls
+        else Sentinel(list(settings.redis_sentinels), sentinel_kwargs=once)  # type: ignore[no-untyped-call]
+    )
+    client: Redis = manager.master_for(
+        settings.redis_master, max_connections=16, **once, **settings.redis_tls
+    )
     return client
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 from psycopg.conninfo import make_conninfo
 
 from .content import Box
-from .secretfiles import Secrets
+from .secretfiles import TLS_CA, Secrets
 from .usage import Price
 
 #: What a negative control may take away, so that a drill shows that it would have noticed.
@@ -21,6 +23,7 @@ PROTECTIONS = frozenset(
         "bulkhead",
         "cache-fallback",
         "cache-timeout",
+        "certificate-check",
         "declined",
         "embedding-space",
         "encryption",
@@ -66,6 +69,7 @@ class Settings:
     retrieval_url: str = field(default="", repr=False)
     redis_sentinels: tuple[tuple[str, int], ...] = ()
     redis_master: str = "cache"
+    redis_tls_port: int = 6380
     llm_primary_url: str = "http://127.0.0.1:8080/v1"
     llm_fallback_url: str = "http://127.0.0.1:8081/v1"
     llm_model: str = "sample"
@@ -76,6 +80,8 @@ class Settings:
     jwt_secret: str = field(default="", repr=False)
     content_keys: str = field(default="", repr=False)
     secrets_dir: str = ""
+    # The authority of the servers' certificates, in PEM. With it, Postgres and Redis are spoken to in TLS.
+    tls_ca: str = field(default="", repr=False)
     log_level: str = "INFO"
     trace_ratio: float = 0.0
     listen: tuple[str, ...] = ()
@@ -137,10 +143,30 @@ class Settings:
         return Box(self.secrets.content_keys, sealing="encryption" not in self.without)
 
     def database_dsn(self, url: str = "") -> str:
-        """`url`, or that of the primary, with the database's password of now."""
-        password = self.secrets.database_password()
+        """`url`, or that of the primary, with the database's password of now, and with TLS where it is on."""
+        more: dict[str, str] = {}
+        if (password := self.secrets.database_password()) is not None:
+            more["password"] = password
+        if self.tls_ca_file and "certificate-check" in self.without:
+            more["sslmode"] = "require"
+        elif self.tls_ca_file:
+            more |= {"sslmode": "verify-full", "sslrootcert": self.tls_ca_file}
         dsn = url or self.database_url
-        return dsn if password is None else make_conninfo(dsn, password=password)
+        return make_conninfo(dsn, **more) if more else dsn
+
+    @property
+    def tls_ca_file(self) -> str:
+        """Where the authority is planted; empty without one, or without a folder for it."""
+        return str(Path(self.secrets_dir) / TLS_CA) if self.tls_ca and self.secrets_dir else ""
+
+    @property
+    def redis_tls(self) -> dict[str, Any]:
+        """What redis-py is told beside an address; empty where TLS is off."""
+        if not self.tls_ca_file:
+            return {}
+        if "certificate-check" in self.without:
+            return {"ssl": True, "ssl_cert_reqs": "none", "ssl_check_hostname": False}
+        return {"ssl": True, "ssl_ca_certs": self.tls_ca_file, "ssl_check_hostname": True}
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -156,6 +182,7 @@ class Settings:
             retrieval_url=env.get("RETRIEVAL_URL", ""),
             redis_sentinels=_addresses("REDIS_SENTINELS", env.get("REDIS_SENTINELS", "")),
             redis_master=env.get("REDIS_MASTER", default.redis_master),
+            redis_tls_port=_number("REDIS_TLS_PORT", env.get("REDIS_TLS_PORT", str(default.redis_tls_port))),
             llm_primary_url=env.get("LLM_PRIMARY_URL", default.llm_primary_url),
             llm_fallback_url=env.get("LLM_FALLBACK_URL", default.llm_fallback_url),
             llm_model=env.get("LLM_MODEL", default.llm_model),
@@ -166,6 +193,7 @@ class Settings:
             jwt_secret=env["JWT_SECRET"],
             content_keys=env.get("CONTENT_KEYS", ""),
             secrets_dir=env.get("SECRETS_DIR", ""),
+            tls_ca=env.get("TLS_CA", ""),
             log_level=env.get("LOG_LEVEL", default.log_level).upper(),
             trace_ratio=float(env.get("TRACE_RATIO", default.trace_ratio)),
             listen=tuple(filter(None, env.get("LISTEN", "").split(","))),

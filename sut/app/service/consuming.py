@@ -37,7 +37,7 @@ async def consuming(
     # Of their own: a lease must be renewed, and a result stored, while turns wait for a connection.
     pool = make_pool(settings.database_dsn, name="jobs", size=3, check_timeout=settings.check_timeout)
     metrics.pools([pool])
-    redis = connect(settings.redis_sentinels, settings.redis_master, SOCKET)
+    redis = connect(settings, SOCKET)
     stream = JobStream(redis, settings.node, timeout=LIMIT)
     job_metrics = JobMetrics(metrics.registry)
 

@@ -43,7 +43,7 @@ from .providers import make_models
 from .readiness import Readiness
 from .retrieval import VectorRetriever
 from .runner import Runner
-from .secretfiles import CONTENT_KEYS, DATABASE_PASSWORD, FIRST_KID, JWT_KEYS, plant
+from .secretfiles import CONTENT_KEYS, DATABASE_PASSWORD, FIRST_KID, JWT_KEYS, TLS_CA, plant
 from .tool import SearchTool
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def make_service(settings: Settings) -> FastAPI:
         )
         models = make_models(settings, metrics, limit_metrics)
         patience = settings.cache_timeout if "cache-timeout" not in settings.without else 60.0
-        redis = connect(settings.redis_sentinels, settings.redis_master, patience)
+        redis = connect(settings, patience)
         redis_breaker = metrics.breaker("redis")
         limits = limit_metrics.limits(settings, redis, redis_breaker, patience)
         cache = RedisCache(
@@ -263,6 +263,7 @@ def _take_secrets(settings: Settings) -> None:
             JWT_KEYS: json.dumps({FIRST_KID: settings.jwt_secret}),
             CONTENT_KEYS: settings.content_keys,
             DATABASE_PASSWORD: conninfo_to_dict(settings.database_url).get("password", ""),
+            TLS_CA: settings.tls_ca,
         }
         plant(Path(settings.secrets_dir), {name: str(text) for name, text in given.items() if text})
     for name in ("JWT_SECRET", "CONTENT_KEYS", "DATABASE_URL"):

@@ -24,6 +24,8 @@ T = TypeVar("T")
 #: The id of the key that a process is given by its environment.
 FIRST_KID = "k1"
 JWT_KEYS, CONTENT_KEYS, DATABASE_PASSWORD = "jwt-keys", "content-keys", "database-password"
+#: No secret, but replaced in the same way; libpq and redis-py read it at each connection.
+TLS_CA = "tls-ca"
 #: An HMAC key must be as long as its hash (RFC 7518, 3.2).
 SHORTEST = 32
 
