@@ -38,6 +38,7 @@ class Database:
     monkeypatch: pytest.MonkeyPatch
     admitted: set[str] = field(default_factory=set)
     stored: dict[str, tuple[str, Answer]] = field(default_factory=dict)
+    connections: list[FakeConnection] = field(default_factory=list)
     attempts: int = 0
     before_admit: Hook = nothing
     after_store: Hook = nothing
@@ -51,7 +52,8 @@ class Database:
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:
-        yield FakeConnection()
+        self.connections.append(FakeConnection())
+        yield self.connections[-1]
 
     async def lock(self, conn: object, session: str) -> None:
         self.attempts += 1
@@ -113,6 +115,24 @@ def test_a_deadline_that_ends_in_a_broken_connection_is_not_followed_by_another_
 
     asyncio.run(go())
     assert database.attempts == 1
+
+
+def test_a_turn_out_of_time_closes_its_connection_and_says_nothing_more_on_it(database: Database) -> None:
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    async def unlocked() -> None:
+        said.append("unlock")
+
+    said: list[str] = []
+    database.before_admit, database.after_unlock = for_ever, unlocked
+
+    async def go() -> None:
+        with pytest.raises(Refusal):
+            await make(database, deadline=0.05).run(turn())
+
+    asyncio.run(go())
+    assert database.connections[-1].closed and not said
 
 
 def test_a_turn_stored_just_before_its_connection_broke_stays_in_the_conversation(database: Database) -> None:

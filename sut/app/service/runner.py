@@ -144,6 +144,10 @@ class Runner:
                 if admission.stored and self.idempotent:
                     return admission.stored if not again else replace(admission.stored, replayed=False)
                 return await self._graph(conn, turn, emit, admission)
+            except asyncio.CancelledError:
+                # Tasks of the graph may be at work on the connection still: closed, it lets go of the lock.
+                await conn.close()
+                raise
             finally:
                 await self._release(conn, turn.session)
 
