@@ -63,12 +63,7 @@ def _show(each: About) -> None:
     console.print(f"  example       drill.inject({each.example})")
     console.print(f"  needs         {', '.join(each.capabilities) or 'nothing of the platform'}")
     console.print(f"  undo          {each.undo}")
-    place = (
-        "yes: by a helper at its place, should harness and watchdog both be gone"
-        if each.expires_in_place
-        else "no: if harness and watchdog are both gone it stays, until `blackstart heal`"
-    )
-    console.print(f"  ends in place {place}\n")
+    console.print(f"  ends in place {each.in_place}\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("parameter", "type", "default", "what is said of it"):
         table.add_column(column, overflow="fold", no_wrap=column == "parameter")

@@ -130,13 +130,13 @@ def _how_long(step: Step, run: Rehearsal) -> str:
 
 def _ending(fault: Fault) -> Iterator[str]:
     try:
-        yield f"undo: {about(fault.kind).undo}"
+        told = about(fault.kind)
     except BlackstartError as error:  # a fault of the user's own may tell less
         yield f"undo: not told ({error})"
-    if fault.expires_in_place:
-        yield "ends in place: yes, by a helper at its place should harness and watchdog both be gone"
+        yield f"ends in place: {'yes' if fault.expires_in_place else 'no'}"
     else:
-        yield "ends in place: no; with harness and watchdog both gone it stays until `blackstart heal`"
+        yield f"undo: {told.undo}"
+        yield f"ends in place: {told.in_place}"
 
 
 def _run(run: Rehearsal, plan: Planned, now: datetime) -> tuple[float, bool, str]:

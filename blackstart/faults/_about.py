@@ -41,6 +41,15 @@ class About:
     example: str
     prototype: Fault
 
+    @property
+    def in_place(self) -> str:
+        """Whether it ends by itself, in words."""
+        if self.expires_in_place:
+            return "yes, by itself, at its place, should harness and watchdog both be gone"
+        if self.undo.startswith("Nothing"):
+            return "there is nothing to end"
+        return "no; with harness and watchdog both gone it stays until `blackstart heal`"
+
     def to_dict(self) -> dict[str, Any]:
         """As `blackstart faults --json` prints it."""
         return {

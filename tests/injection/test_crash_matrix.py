@@ -6,6 +6,7 @@ with a name like its neighbours', must live through all of it untouched.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -26,9 +27,9 @@ from blackstart.injection.watchdog import watched
 from blackstart.model.stack import Stack
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.launch import launch
-from blackstart.platforms.waiting import wait_until
+from blackstart.platforms.waiting import wait_for, wait_until
 from blackstart.stack.images import ensure_images
-from blackstart.stack.provision import down, reset, steady, up
+from blackstart.stack.provision import down, steady, up
 from blackstart.stack.running import RunningStack
 from tests.faults.catalogue import ELSEWHERE, LIKE, ON_SMALL, TRIED
 from tests.injection.world import difference, snapshot
@@ -43,13 +44,14 @@ ORPHANED = (Step.ARMED, Step.STRIKING, Step.BITTEN)
 
 
 def cases() -> list[Any]:
-    """Stack, kind, step, and whether the watchdog dies too."""
+    """Kind, step, and whether the watchdog dies too; kinds of one stack together."""
     chosen = []
-    for kind, step, fate in itertools.product(sorted(TRIED), Step, ("watched", "orphaned")):
+    kinds = sorted(TRIED, key=lambda kind: (TRIED[kind][0].name, kind))
+    for kind, step, fate in itertools.product(kinds, Step, ("watched", "orphaned")):
         usual = step is Step.BITTEN and fate == "watched" and kind not in LIKE
         usual = usual or (kind in ALL_STEPS and (fate == "watched" or step in ORPHANED))
         if WHOLE or usual:
-            chosen.append(pytest.param(TRIED[kind][0], kind, step, fate, id=f"{kind}-{step}-{fate}"))
+            chosen.append(pytest.param(kind, step, fate, id=f"{kind}-{step}-{fate}"))
     return chosen
 
 
@@ -60,10 +62,35 @@ def test_every_kind_of_fault_is_in_the_matrix_or_says_why_not() -> None:
     assert not set(LIKE.values()) - (set(ON_SMALL) - set(LIKE))
 
 
-@pytest.fixture(scope="module")
-def crashed(platform: DockerPlatform, request: pytest.FixtureRequest) -> Iterator[RunningStack]:
-    """A stack of its own; a decoy beside it."""
-    stack: Stack = request.param
+class Crashed:
+    """One stack at a time, each with a decoy beside it, as long as cases ask for the same.
+
+    No parametrized fixture: pytest makes those anew for every case, also with the same parameter.
+    """
+
+    def __init__(self, platform: DockerPlatform) -> None:
+        self._platform = platform
+        self._stack: Stack | None = None
+        self._up = contextlib.ExitStack()
+        self.running: RunningStack
+        self.before: dict[str, Any]
+
+    def on(self, stack: Stack) -> RunningStack:
+        """The stack, up and steady; `before` is how it looked when it came up."""
+        if stack is not self._stack:
+            self.close()
+            self.running = self._up.enter_context(_up(stack, self._platform))
+            self.before, self._stack = snapshot(self.running), stack
+        return self.running
+
+    def close(self) -> None:
+        """Remove it; AssertionError if the decoy was touched."""
+        self._stack = None
+        self._up.close()
+
+
+@contextlib.contextmanager
+def _up(stack: Stack, platform: DockerPlatform) -> Iterator[RunningStack]:
     tags = ensure_images(stack.images(), progress=print)
     run_id = f"test-{secrets.token_hex(4)}"
     double = stack.instances[-1].name
@@ -73,7 +100,7 @@ def crashed(platform: DockerPlatform, request: pytest.FixtureRequest) -> Iterato
         steady(running, "30s", print)
         image = str(platform.inspect(running.container(double))["Config"]["Image"])
         launch(platform.client, image, decoy, labels={}, command=["sleep", "infinity"])
-        before = _decoy(platform, decoy)
+        before = wait_for("the decoy to sleep", lambda: _asleep(platform, decoy), limit=15)
         yield running
         assert _decoy(platform, decoy) == before, "the decoy was touched"
         down(run_id, platform)
@@ -83,9 +110,19 @@ def crashed(platform: DockerPlatform, request: pytest.FixtureRequest) -> Iterato
         platform.client.api.remove_container(decoy, v=True, force=True)
 
 
-@pytest.mark.parametrize(("crashed", "kind", "step", "fate"), cases(), indirect=["crashed"])
-def test_nothing_is_left(crashed: RunningStack, kind: str, step: Step, fate: str) -> None:
-    before = snapshot(crashed)
+@pytest.fixture(scope="module")
+def stacks(platform: DockerPlatform) -> Iterator[Crashed]:
+    """The stack of the case before, if it is the same."""
+    crashed = Crashed(platform)
+    try:
+        yield crashed
+    finally:
+        crashed.close()
+
+
+@pytest.mark.parametrize(("kind", "step", "fate"), cases())
+def test_nothing_is_left(stacks: Crashed, kind: str, step: Step, fate: str) -> None:
+    crashed = stacks.on(TRIED[kind][0])
     try:
         process = crash(crashed.run_id, TRIED[kind][1], step, fate)
         if fate == "watched":
@@ -96,9 +133,11 @@ def test_nothing_is_left(crashed: RunningStack, kind: str, step: Step, fate: str
         assert process.returncode == -9, f"it died where it was to die: {process.stderr[-500:]}"
         assert Journal(crashed.run_id).in_force() == []
         # A process that its supervisor brings back takes a moment to settle.
-        wait_until("the stack to be as it was", lambda: difference(before, crashed), limit=15, every=0.2)
+        wait_until(
+            "the stack to be as it was", lambda: difference(stacks.before, crashed), limit=15, every=0.2
+        )
     except BaseException:
-        reset(crashed, "30s")
+        stacks.close()  # what is left of it is for nobody else
         raise
     steady(crashed, "30s")
 
@@ -123,6 +162,12 @@ def crash(run_id: str, fault: Fault, step: Step, fate: str) -> subprocess.Comple
         check=False,
         timeout=60,
     )
+
+
+def _asleep(platform: DockerPlatform, name: str) -> dict[str, Any] | None:
+    """The decoy once its init has become what it was to be."""
+    told = _decoy(platform, name)
+    return told if "sleep" in {command for _, command in told["processes"]} else None
 
 
 def _decoy(platform: DockerPlatform, name: str) -> dict[str, Any]:

@@ -113,10 +113,10 @@ _TOLD = {"llm": _scripts, "postgres": _settings}
 
 
 def _inside(small: RunningStack, name: str) -> dict[str, Any]:
-    listed = _said(small, name, _PROCESSES).splitlines()
+    listed, _, files = _said(small, name, f"{_PROCESSES}echo files; {_FILES}").partition("files\n")
     # What looks from inside is no part of it: this command, and another that is only just starting.
-    seen = Counter(line for line in listed if not line.startswith(("timeout,", "runc:")))
-    return {"processes": dict(seen), "disks": sorted(_said(small, name, _FILES).split())}
+    seen = Counter(line for line in listed.splitlines() if not line.startswith(("timeout,", "runc:")))
+    return {"processes": dict(seen), "disks": sorted(files.split())}
 
 
 def _said(small: RunningStack, name: str, script: str) -> str:
