@@ -30,6 +30,14 @@ def test_one_fault_shows_its_parameters_and_whether_it_ends_in_place() -> None:
     assert 'drill.inject(kill("app-1"))' in told
 
 
+@pytest.mark.parametrize(
+    "kind", ["switchover", "rows_deleted", "table_dropped", "cache_flushed", "page_corrupted"]
+)
+def test_where_nothing_is_undone_heal_promises_nothing(kind: str) -> None:
+    told = " ".join(CliRunner().invoke(faults_command, [kind]).stdout.split())
+    assert "ends in place there is nothing to end" in told
+
+
 def test_json_is_for_machines() -> None:
     told = json.loads(CliRunner().invoke(faults_command, ["--json"]).stdout)
     assert [each["kind"] for each in told] == sorted(REGISTRY)

@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import json
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,11 +27,11 @@ from blackstart.model.stack import Stack
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.launch import launch
 from blackstart.platforms.waiting import wait_for, wait_until
-from blackstart.stack.images import ensure_images
-from blackstart.stack.provision import down, steady, up
+from blackstart.stack.provision import steady
 from blackstart.stack.running import RunningStack
 from tests.faults.catalogue import ELSEWHERE, LIKE, ON_SMALL, TRIED
 from tests.injection.world import difference, snapshot
+from tests.stacks import brought_up
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -79,7 +78,7 @@ class Crashed:
         """The stack, up and steady; `before` is how it looked when it came up."""
         if stack is not self._stack:
             self.close()
-            self.running = self._up.enter_context(_up(stack, self._platform))
+            self.running = self._up.enter_context(_beside_a_decoy(stack, self._platform))
             self.before, self._stack = snapshot(self.running), stack
         return self.running
 
@@ -90,24 +89,18 @@ class Crashed:
 
 
 @contextlib.contextmanager
-def _up(stack: Stack, platform: DockerPlatform) -> Iterator[RunningStack]:
-    tags = ensure_images(stack.images(), progress=print)
-    run_id = f"test-{secrets.token_hex(4)}"
-    double = stack.instances[-1].name
-    decoy = f"bs-{run_id}-{double}-copy"
-    try:
-        running = up(stack, run_id, platform, tags, print)
-        steady(running, "30s", print)
-        image = str(platform.inspect(running.container(double))["Config"]["Image"])
-        launch(platform.client, image, decoy, labels={}, command=["sleep", "infinity"])
-        before = wait_for("the decoy to sleep", lambda: _asleep(platform, decoy), limit=15)
-        yield running
-        assert _decoy(platform, decoy) == before, "the decoy was touched"
-        down(run_id, platform)
+def _beside_a_decoy(stack: Stack, platform: DockerPlatform) -> Iterator[RunningStack]:
+    with contextlib.ExitStack() as later:
+        with brought_up(stack, platform) as running:
+            double = running.container(stack.instances[-1].name)
+            image = str(platform.inspect(double)["Config"]["Image"])
+            decoy = f"{double}-copy"
+            launch(platform.client, image, decoy, labels={}, command=["sleep", "infinity"])
+            later.callback(platform.client.api.remove_container, decoy, v=True, force=True)
+            before = wait_for("the decoy to sleep", lambda: _asleep(platform, decoy), limit=15)
+            yield running
+            assert _decoy(platform, decoy) == before, "the decoy was touched"
         assert _decoy(platform, decoy) == before, "the decoy was touched by the removal"
-    finally:
-        down(run_id, platform)
-        platform.client.api.remove_container(decoy, v=True, force=True)
 
 
 @pytest.fixture(scope="module")
