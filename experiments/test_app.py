@@ -104,6 +104,7 @@ def test_out_of_memory(drill: Drill) -> None:
     runbook="app-replica-starved",
     objectives=Objectives(availability={"chat": 0.85, "session": 0.85}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
+    blast_radius=BlastRadius(instances=2, zones=2),
 )
 def test_out_of_descriptors(drill: Drill) -> None:
     # On the connections that it has the front would never notice: it has to make new ones.

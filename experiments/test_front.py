@@ -47,6 +47,7 @@ def test_fronts_restarted(drill: Drill) -> None:
     runbook="app-replica-down",
     objectives=Objectives(availability={"chat": 0.97, "session": 0.97}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
+    blast_radius=BlastRadius(instances=2, zones=2),
 )
 def test_connections_reset(drill: Drill) -> None:
     with drill.inject(edge_reset("front", "app-1")):

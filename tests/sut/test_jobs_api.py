@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import psycopg
@@ -166,6 +167,8 @@ def test_a_job_that_got_no_connection_is_certain_not_to_be_accepted(
 class Addresses:
     """Stands in for a running stack."""
 
+    run_id = "r1"
+
     def url(self, *_: str) -> str:
         return "http://127.0.0.1:1"
 
@@ -177,8 +180,9 @@ class Addresses:
 
 
 def test_the_load_counts_a_job_as_lost_that_is_acknowledged_and_never_done(
-    client: TestClient, table: FakeTable
+    client: TestClient, table: FakeTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("BLACKSTART_STATE", str(tmp_path))
     plan = load(cast(Any, Addresses())).at_rates({"job": 5})
     job: Any = next(operation for operation in plan.operations if operation.f == "job")
     final: Any = next(operation for operation in plan.closing if operation.key_from == "job")
