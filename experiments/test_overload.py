@@ -10,13 +10,14 @@ from blackstart import (
     llm_slow_first_token,
 )
 from fixtures.users import pester
+from sut.load import RATES
 
 #: What a provider takes for an answer, and a turn with it, as long as no call of a model is given up.
 SLOW, TURN_S = "900ms", 1.1
 #: Three replicas work on six turns each: chats a second.
 CAPACITY = 3 * 6 / TURN_S
-#: Of 26 s of slowness 12 s are a peak; in the others clients come as ever, five a second.
-GOODPUT = 0.8 * (12 * CAPACITY + 14 * 5) / 26
+#: Of 26 s of slowness 12 s are a peak; in the others clients come as ever.
+GOODPUT = 0.8 * (12 * CAPACITY + 14 * RATES["chat"]) / 26
 # What the machine spends on the other kinds would be missing from the peak.
 FEW_OTHERS = {"session": 2.0, "sql-write": 20.0}
 PROVIDERS = BlastRadius(instances=2, zones=2)

@@ -62,7 +62,7 @@ def test_primary_back_at_once(drill: Drill) -> None:
     control=Control(variant="no-cache-timeout", breaks="p90"),
 )
 def test_slow_edge(drill: Drill) -> None:
-    # 150 chats on either side of the fault, of which a third are of the slow replica: the fifteenth slowest
+    # 120 chats on either side of the fault, of which a third are of the slow replica: the twelfth slowest
     # decides. The second slowest, the p99, moves by hundreds of milliseconds with the machine alone.
     drill.hold("30s")
     drill.inject(edge_latency("app-1", "redis.primary", latency="800ms", direction="upstream"))

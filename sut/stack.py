@@ -321,8 +321,9 @@ stack = Stack(
         HAProxySource("pgproxy"),
         HAProxySource("front"),
         ContainerSource(),
-        BreakerSource(),
-        BreakerSource("worker"),
+        # Reading all metrics of a process costs it and the harness some milliseconds each.
+        BreakerSource(every=0.5),
+        BreakerSource("worker", every=1.0),
         AlertSource(),
     ),
     quorum={"etcd": 2, "sentinel": 2},
