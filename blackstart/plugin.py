@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import time
 import zlib
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ ATTRIBUTE = "__blackstart__"
 _results = pytest.StashKey[list["Result"]]()
 _folder = pytest.StashKey[Path]()
 _summary = pytest.StashKey["Path | None"]()
+_took = pytest.StashKey[tuple[float, float]]()
 _trouble = pytest.StashKey[bool]()
 _refuted = pytest.StashKey[bool]()
 #: Exit status where only the harness had trouble, as of `blackstart measure`.
@@ -203,6 +205,7 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
     signal.signal(signal.SIGTERM, terminated)
     capture = config.pluginmanager.getplugin("capturemanager")
     session.progress.fresh_line()
+    begun = time.monotonic()
     with capture.global_and_fixture_disabled():
         session.__enter__()
     config.stash[_folder] = session.folder
@@ -214,6 +217,7 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
                 _conclude(config, session.stack.secrets)
             finally:
                 session.__exit__(None, None, None)
+                config.stash[_took] = session.started_s, time.monotonic() - begun
 
 
 def _conclude(config: pytest.Config, secrets: tuple[str, ...]) -> None:
@@ -323,5 +327,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("drills")
         for line in summary_lines(results):
             terminalreporter.write_line(line)
+        if took := config.stash.get(_took, None):
+            from blackstart.drill.times import time_line
+
+            terminalreporter.write_line(time_line(results, *took))
         if path := config.stash[_summary]:
             terminalreporter.write_line(f"report: {path}")
