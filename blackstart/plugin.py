@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import time
 import zlib
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ ATTRIBUTE = "__blackstart__"
 _results = pytest.StashKey[list["Result"]]()
 _folder = pytest.StashKey[Path]()
 _summary = pytest.StashKey["Path | None"]()
+_took = pytest.StashKey[tuple[float, float]]()
 _trouble = pytest.StashKey[bool]()
 _refuted = pytest.StashKey[bool]()
 #: Exit status where only the harness had trouble, as of `blackstart measure`.
@@ -45,6 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chaos-trials", type=int, default=1, metavar="N", help="run each drill N times (default: 1)"
     )
     group.addoption("--chaos-controls", action="store_true", help="also run each drill's negative control")
+    group.addoption(
+        "--chaos-rotate",
+        type=int,
+        metavar="N",
+        help="of the negative controls run N only, every day others (implies --chaos-controls)",
+    )
     group.addoption("--chaos-placebo", action="store_true", help="also run each drill with no fault injected")
     group.addoption(
         "--chaos-only", choices=[r.value for r in Role], help="run only drills, controls or placebos"
@@ -97,7 +105,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if option.chaos_placebo or option.chaos_only == Role.PLACEBO:
         runs.append((Role.PLACEBO, 1, None))
     runs += [(Role.DRILL, n, None) for n in range(1, max(1, option.chaos_trials) + 1)]
-    if option.chaos_controls or option.chaos_only == Role.CONTROL:
+    if option.chaos_controls or option.chaos_rotate or option.chaos_only == Role.CONTROL:
         runs += [(Role.CONTROL, 1, control) for control in spec.controls]
     if option.chaos_only:
         runs = [run for run in runs if run[0] == option.chaos_only]
@@ -106,17 +114,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("drill", runs, ids=ids, indirect=True)
 
 
+def rotated(number: int, of: int, day: int) -> set[int]:
+    """Which `number` of so many are a day's turn: all have had theirs after ceil(of / number) days."""
+    return {(day * number + place) % of for place in range(min(number, of))}
+
+
+@pytest.hookimpl(trylast=True)  # what `-m` and `-k` leave out has no turn
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drills run only when `-m` speaks of chaos or a node id names them; never under xdist."""
     if "chaos" not in (config.option.markexpr or ""):
         named = tuple(a.split("[")[0] for a in config.args if "::" in a)
         out = [i for i in items if i.get_closest_marker("chaos") and not _is_named(i, named)]
-        if out:
-            config.hook.pytest_deselected(items=out)
-            items[:] = [i for i in items if i not in out]
+        _leave_out(config, items, out)
+    if config.option.chaos_rotate is not None:
+        controls = [i for i in items if _role(i) == Role.CONTROL]
+        turn = rotated(config.option.chaos_rotate, len(controls), datetime.now(UTC).toordinal())
+        _leave_out(config, items, [i for place, i in enumerate(controls) if place not in turn])
     parallel = getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput")
     if parallel and any(i.get_closest_marker("chaos") for i in items):
         raise pytest.UsageError("drills share one stack and one machine: run them without xdist (-n 0)")
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], out: list[pytest.Item]) -> None:
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [i for i in items if i not in out]
+
+
+def _role(item: pytest.Item) -> Role | None:
+    """As what a drill is run; None of another test."""
+    run = getattr(item, "callspec", None) and item.callspec.params.get("drill")  # type: ignore[attr-defined]
+    return run[0] if isinstance(run, tuple) else None
 
 
 def _is_named(item: pytest.Item, named: tuple[str, ...]) -> bool:
@@ -177,6 +205,7 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
     signal.signal(signal.SIGTERM, terminated)
     capture = config.pluginmanager.getplugin("capturemanager")
     session.progress.fresh_line()
+    begun = time.monotonic()
     with capture.global_and_fixture_disabled():
         session.__enter__()
     config.stash[_folder] = session.folder
@@ -188,6 +217,7 @@ def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]
                 _conclude(config, session.stack.secrets)
             finally:
                 session.__exit__(None, None, None)
+                config.stash[_took] = session.started_s, time.monotonic() - begun
 
 
 def _conclude(config: pytest.Config, secrets: tuple[str, ...]) -> None:
@@ -297,5 +327,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("drills")
         for line in summary_lines(results):
             terminalreporter.write_line(line)
+        if took := config.stash.get(_took, None):
+            from blackstart.drill.times import time_line
+
+            terminalreporter.write_line(time_line(results, *took))
         if path := config.stash[_summary]:
             terminalreporter.write_line(f"report: {path}")

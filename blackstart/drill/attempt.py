@@ -121,7 +121,8 @@ class Attempt:
             self._timed("undo", self._undo)
             if (variant is None or variant.steady) and not self.stop.reason:
                 self._timed("recovery", self._recover)
-            self._settle("after the undo", CLIENT_LIMIT_S if variant is None else SETTLE_S + 5)
+            limit_s = CLIENT_LIMIT_S if variant is None else SETTLE_S + 5
+            self._timed("settle", lambda: self._settle("after the undo", limit_s))
             self.gates.counting = False
             load.stop()
             # What is held in the end is read from a stack that is well: a weakness may hide it.

@@ -106,7 +106,9 @@ class Drill:
             open_ = [f"{f.objective} ({f.measured})" for f in result.findings if f.verdict is Verdict.UNKNOWN]
             self.session.progress.say(f"void: {'; '.join(open_)}: this trial is run again, once")
             supersede(result)
+            void_s = sum(result.timings.values())
             result = self._attempt_once(body, f"run again: {result.folder.name} was void: {'; '.join(open_)}")
+            result.timings["void"] = void_s
         self.results.append(result)
         self._assert(result)
 

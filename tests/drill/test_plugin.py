@@ -12,6 +12,7 @@ from blackstart.model.errors import ConfigError
 from blackstart.model.experiment import Control, Experiment
 from blackstart.model.objectives import Objectives
 from blackstart.model.stack import Variant
+from blackstart.plugin import rotated
 
 pytest_plugins = ["pytester"]
 
@@ -63,6 +64,25 @@ def test_trials_controls_and_placebos_are_runs_of_their_own(pytester: pytest.Pyt
     result.stdout.fnmatch_lines(
         ["*test_one?placebo?", "*test_one?trial1?", "*test_one?trial2?", "*test_one?control-*?"]
     )
+
+
+@pytest.mark.parametrize(("number", "of"), [(2, 11), (2, 10), (3, 2), (1, 1), (0, 4), (2, 0)])
+def test_every_control_has_its_turn(number: int, of: int) -> None:
+    days = [rotated(number, of, day) for day in range(738_000, 738_000 + -(-of // number if number else 0))]
+    assert all(len(turn) == min(number, of) for turn in days)
+    assert set().union(*days) == (set(range(of)) if number else set())
+
+
+def test_of_the_controls_that_are_selected_some_have_their_turn(pytester: pytest.Pytester) -> None:
+    marked = "import pytest\n" + DRILL.replace("@experiment", "@pytest.mark.headline\n@experiment")
+    pytester.makeini("[pytest]\nmarkers = headline")
+    pytester.makepyfile(test_a=marked, test_b=marked, test_c=DRILL)
+    options = ("--collect-only", "-q", "-m", "chaos and headline", "--chaos-placebo")
+    lines = pytester.runpytest(*options, "--chaos-rotate", "1").outlines
+    assert sum("control-" in line for line in lines) == 1
+    assert sum("placebo" in line for line in lines) == sum("trial1" in line for line in lines) == 2
+    lines = pytester.runpytest(*options, "--chaos-controls").outlines
+    assert sum("control-" in line for line in lines) == 2
 
 
 def test_a_project_without_a_stack_is_told_how_to_declare_one(pytester: pytest.Pytester) -> None:
