@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ class HeldFault(Fault):
         data = {"tag": tag, **self.details(site, names)}
         ending = _helpers.ending(tag)
         expiry = dict.fromkeys(names, ending)
-        return Undo(self.kind, site.run_id, names, data, by_hand(expiry), expiry, id)
+        # A container that dies of it takes the process along, and is to be started.
+        start = f"docker start {shlex.join(names)}; " if self.holds_down else ""
+        return Undo(self.kind, site.run_id, names, data, start + by_hand(expiry), expiry, id)
 
     def details(self, site: Site, names: tuple[str, ...]) -> dict[str, Any]:
         """What else the record holds; InjectionError if the fault cannot be there."""
