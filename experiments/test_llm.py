@@ -39,6 +39,8 @@ ATTEMPTS = 3 * 2 * (5 + 3 + 12 // 2 + 1)
 # Two providers that ask for 3 s of patience, for 10 s: per replica and provider one call after each wait, and
 # those that were under way when the first was refused.
 STORM = 3 * 2 * (3 + 10 // 3 + 2)
+#: What breakers do not keep away must be more than what they let through.
+MORE_CHATS = {"chat": 5.0, "session": 1.0, "sql-write": 10.0}
 BOTH = BlastRadius(instances=2, zones=2)
 #: So old, seconds, no answer of the cache is fresh; it is kept for an hour.
 STALE = 400
@@ -63,6 +65,7 @@ BUDGET_USD = 1.0
         Control(variant="no-breakers", breaks="attempts"),
         Control(variant="crowded-probes", breaks="probes_at_once"),
     ),
+    load=MORE_CHATS,
 )
 def test_primary_provider_down(drill: Drill) -> None:
     # A refused chat takes longer than it takes the next one to come: a breaker that lets it through shows.
@@ -87,6 +90,7 @@ def test_primary_provider_down(drill: Drill) -> None:
         duplicate=0,
     ),
     control=Control(variant="no-breakers", breaks="attempts"),
+    load=MORE_CHATS,
 )
 def test_primary_provider_hangs(drill: Drill) -> None:
     with drill.inject(llm_hang("llm-1")):
@@ -107,6 +111,7 @@ def test_primary_provider_hangs(drill: Drill) -> None:
         duplicate=0,
     ),
     control=Control(variant="no-breakers", breaks="attempts"),
+    load=MORE_CHATS,
 )
 def test_rate_limited(drill: Drill) -> None:
     with drill.inject(llm_rate_limit("llm-1")):

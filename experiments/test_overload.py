@@ -14,8 +14,8 @@ from sut.load import RATES
 
 #: What a provider takes for an answer, and a turn with it, as long as no call of a model is given up.
 SLOW, TURN_S = "900ms", 1.1
-#: Three replicas work on six turns each: chats a second.
-CAPACITY = 3 * 6 / TURN_S
+#: Three replicas work on four turns each: chats a second.
+CAPACITY = 3 * 4 / TURN_S
 #: Of 26 s of slowness 12 s are a peak; in the others clients come as ever.
 GOODPUT = 0.8 * (12 * CAPACITY + 14 * RATES["chat"]) / 26
 # What the machine spends on the other kinds would be missing from the peak.
@@ -41,15 +41,15 @@ def test_overload(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="A slow provider holds four turns of a replica: the others are answered elsewhere.",
+    hypothesis="A slow provider holds three turns of a replica: the others are answered elsewhere.",
     runbook="overload",
-    # More than would be served if all turns waited for the slow one: 16 a second.
+    # More than would be served if all turns waited for the slow one: 11 a second.
     objectives=Objectives(availability={"chat": 0.9}, mode=["fallback-model"], lost=0, duplicate=0),
     control=Control(variant="no-bulkhead", breaks="availability"),
     load=FEW_OTHERS,
 )
 def test_slow_provider(drill: Drill) -> None:
-    with drill.inject(llm_slow_first_token("llm-1", delay=SLOW, endpoint="chat")), drill.peak(chat=26):
+    with drill.inject(llm_slow_first_token("llm-1", delay=SLOW, endpoint="chat")), drill.peak(chat=14):
         drill.hold("20s")
 
 

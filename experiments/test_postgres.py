@@ -56,7 +56,7 @@ def test_planned_switchover(drill: Drill) -> None:
     objectives=Objectives(split_brain=0, lost=0, duplicate=0),
     control=Control(variant="async-replication", breaks="split_brain"),
     # Clients past the proxy: nobody cuts them off from the zombie.
-    load={"sql-direct": 20},
+    load={"sql-direct": 5},
 )
 def test_patroni_hangs(drill: Drill) -> None:
     with drill.inject(suspend("postgres.primary", process="patroni")):

@@ -45,7 +45,7 @@ def main(secret: str) -> None:
     readiness.reason = None
     app = make_app(metrics)
     app.state.parts = Parts(Settings(jwt_secret=secret), metrics, runner, readiness, {}, FakeIngester())
-    config = uvicorn.Config(app, loop="uvloop", http="httptools", log_config=None)
+    config = uvicorn.Config(app, loop="asyncio", http="httptools", log_config=None)
     server = DrainingServer(config, drain=1.0, on_drain=readiness.drain)
     runner.servers.append(server)
     [listening] = bind(["127.0.0.1"], 0)

@@ -100,14 +100,14 @@ class Settings:
     cache_timeout: float = 0.08
     drain: float = 2.5
     # Small: after a failover all replicas reconnect at once, to a server that has only just been promoted.
-    pool_size: int = 6
+    pool_size: int = 4
     documents_pool_size: int = 2
     # Turns in work hold a connection each: more would only wait in the pool, where nobody counts them.
-    turns_in_work: int = 6
-    # As many as are answered before `start_within` ends if a turn takes a second.
-    turns_in_line: int = 12
+    turns_in_work: int = 4
+    # Few: in a crowd a turn waits for the processor as well, and one that ends too late was worked on in vain.
+    turns_in_line: int = 4
     # Calls at once to one dependency, of the turns in work.
-    bulkhead: int = 4
+    bulkhead: int = 3
     retry_ratio: float = 0.2
     # Requests a second and user over all replicas, and at once.
     user_rate: float = 200.0

@@ -284,7 +284,8 @@ def main() -> None:
     app = make_service(settings)
     config = uvicorn.Config(
         app,
-        loop="uvloop",
+        # Not uvloop: a call to Redis over TLS that is given up can crash its process (docs/findings.md).
+        loop="asyncio",
         http="httptools",
         access_log=False,
         log_config=None,
