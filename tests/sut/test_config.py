@@ -122,7 +122,7 @@ def test_a_turn_whose_every_step_is_as_slow_as_it_may_be_meets_its_deadline() ->
 
 def test_a_replica_opens_few_connections() -> None:
     settings = Settings()
-    assert (settings.pool_size, settings.documents_pool_size) == (6, 2)
+    assert (settings.pool_size, settings.documents_pool_size) == (4, 2)
 
 
 def test_the_runbook_knows_the_apps_password() -> None:

@@ -104,7 +104,7 @@ class Settings:
     documents_pool_size: int = 2
     # Turns in work hold a connection each: more would only wait in the pool, where nobody counts them.
     turns_in_work: int = 4
-    # Few: in a crowd a turn waits for the processor as well, and one that ends too late was worked on in vain.
+    # Few: in a crowd a turn waits for the processor too, and one that ends too late was worked on in vain.
     turns_in_line: int = 4
     # Calls at once to one dependency, of the turns in work.
     bulkhead: int = 3

@@ -39,7 +39,8 @@ CONNECT: Mapping[str, Any] = {
 
 # psycopg_pool waits 1, 2, 4 ... s between attempts, after a broken connection even while a client waits for
 # one: that alone would double the recovery time of a failover. The delays cannot be passed as arguments.
-AttemptWithBackoff.INITIAL_DELAY = 0.1
+# Not shorter: an attempt costs 25 ms of processor time (names, TLS), and every process has several pools.
+AttemptWithBackoff.INITIAL_DELAY = 0.3
 AttemptWithBackoff.DELAY_BACKOFF = 1.5
 
 # Errors that say "this connection, or this server, is of no use any more".
