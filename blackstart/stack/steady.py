@@ -14,10 +14,12 @@ from blackstart.model.errors import ConfigError, HarnessError, SteadyStateError
 from blackstart.platforms.waiting import GiveUp, wait_until
 from blackstart.stack.running import RunningStack
 
-#: Seconds between looks, and between looks for containers that died.
+#: Seconds between looks at instances, at a condition of the whole stack, and for containers that died.
 _EVERY = 0.15
+_STACK_EVERY = 0.5
 _DEATHS_EVERY = 1.0
-_THREADS = 16
+#: Instances looked at at once: under load, what looks must not be felt.
+_THREADS = 8
 #: How many of the failed instances have their logs shown, and how many lines each.
 _SHOWN, _LINES = 3, 15
 
@@ -88,6 +90,8 @@ class _Watch:
         self._checks = ready + [_Check(c, "") for c in running.stack.steady]
         self._pending = list(self._checks)
         self._failed: dict[_Check, str] = {}
+        self._unseen: list[_Check] = []
+        self._asked = float("-inf")
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="steady")
         self._began = time.monotonic()
         self._looked_for_deaths = float("-inf")
@@ -96,12 +100,12 @@ class _Watch:
     def look(self) -> str | None:
         """One look at what has not held yet; at everything once nothing is left."""
         if self._sweep(self._pending):
-            self._pending = list(self._failed)
+            self._pending = [*self._failed, *self._unseen]
             self._bury()
             return self._summary()
         # What held one after the other must also hold at the same time.
         if len(self._pending) < len(self._checks) and self._sweep(self._checks):
-            self._pending = list(self._failed)
+            self._pending = [*self._failed, *self._unseen]
             return self._summary()
         self._bury(force=True)
         return None
@@ -125,19 +129,41 @@ class _Watch:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _sweep(self, checks: list[_Check]) -> bool:
-        """Check all at once; True if any does not hold."""
-        wrong = dict(zip(checks, self._pool.map(lambda c: c.wrong(self._running), checks), strict=True))
+        """Check the instances, then the conditions of the whole stack; True if any does not hold.
+
+        Those are dear: they chat, and do jobs. Each waits for those before it, and is asked again only after
+        a while, or a stack that is short of room would be kept so by those who ask whether it is well.
+        """
+        instances = [c for c in checks if c.instance]
+        looked = zip(instances, self._pool.map(lambda c: c.wrong(self._running), instances), strict=True)
+        before, self._failed = self._failed, {c: w for c, w in looked if w is not None}
+        self._unseen = []
+        for check in checks:
+            if check.instance:
+                continue
+            if self._failed:
+                self._unseen.append(check)
+            elif (wrong := self._of_the_stack(check, before.get(check))) is not None:
+                self._failed[check] = wrong
         if self._progress is not None:
-            for check in checks:
-                if check in self._failed and wrong[check] is None:
+            for check in before:
+                if check in checks and check not in self._failed and check not in self._unseen:
                     self._progress(f"{check} after {human(time.monotonic() - self._began)}")
-        self._failed = {c: w for c, w in wrong.items() if w is not None}
         return bool(self._failed)
 
+    def _of_the_stack(self, check: _Check, before: str | None) -> str | None:
+        if before is not None and time.monotonic() - self._asked < _STACK_EVERY:
+            return before
+        wrong = check.wrong(self._running)
+        self._asked = time.monotonic()
+        return wrong
+
     def _summary(self) -> str:
-        return f"{len(self._failed)} of {len(self._checks)} conditions do not hold\n" + "\n".join(
-            f"  {check}: {wrong}" for check, wrong in self._failed.items()
-        )
+        lines = [f"{len(self._failed)} of {len(self._checks)} conditions do not hold"]
+        lines += [f"  {check}: {wrong}" for check, wrong in self._failed.items()]
+        if self._unseen:
+            lines.append(f"  not looked at before that holds: {', '.join(map(str, self._unseen))}")
+        return "\n".join(lines)
 
     def _bury(self, force: bool = False) -> None:
         """Revive containers that do not run, once; give up if that may not be or did not help."""

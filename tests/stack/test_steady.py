@@ -44,20 +44,36 @@ def test_returns_once_all_hold() -> None:
 
 
 def test_what_held_before_must_hold_in_the_last_look_too() -> None:
-    first = iter([None, "relapsed", None, None])
+    first = iter([None, "relapsed", None])
     second = iter(["starting", None, None, None])
     steady(_running(lambda: next(first), lambda: next(second)), "10s")
     assert next(first, "used up") == "used up"
 
 
-def test_the_failure_names_each_condition_and_what_was_last_seen_of_it() -> None:
+def test_the_failure_names_what_does_not_hold_and_what_waits_for_it() -> None:
     def broken() -> str | None:
         raise OSError("refused")
 
     with pytest.raises(
-        SteadyStateError, match=r"(?s)2 of 3 .*condition 1: no leader.*condition 2: OSError: refused"
+        SteadyStateError, match=r"(?s)1 of 3 .*condition 2: OSError: refused\n.*not looked at .*: condition 3"
     ):
-        steady(_running(lambda: "no leader", broken, lambda: None), 0.3)
+        steady(_running(lambda: None, broken, lambda: "dear"), 0.3)
+
+
+def test_an_ill_stack_is_seldom_asked_whether_it_is_well() -> None:
+    asked: list[str] = []
+
+    def ill() -> str | None:
+        asked.append("first")
+        return "ill" if len(asked) < 4 else None
+
+    def dear() -> str | None:
+        asked.append("dear")
+        return None
+
+    waited = steady(_running(ill, dear), "10s")
+    assert asked[:5] == ["first", "first", "first", "first", "dear"]
+    assert waited > 3 * 0.5
 
 
 def test_a_dead_container_ends_the_wait_at_once_with_its_last_words() -> None:
