@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeAlias, TypeVar
+from time import monotonic
+from typing import Any, Self, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, waiting
@@ -47,8 +48,34 @@ AttemptWithBackoff.DELAY_BACKOFF = 1.5
 TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, Broken)
 
 
+#: Seconds between two attempts of a process to reach a server that has just refused one.
+PAUSE = 0.2
+_not_before: dict[str, float] = {}
+
+
 class DroppingConnection(AsyncConnection[DictRow]):
-    """Closes itself when a wait is abandoned; the server's session then ends on its own."""
+    """Closes itself when a wait is abandoned; the server's session then ends on its own.
+
+    While a server cannot be reached, all pools of the process ask it one after the other: each attempt holds
+    the event loop for some 25 ms (names, TLS), and a pool makes one for every connection that it has lost.
+    """
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        """As in psycopg, in its turn."""
+        if conninfo in _not_before:
+            turn = max(_not_before[conninfo], monotonic())
+            _not_before[conninfo] = turn + PAUSE
+            # Once another has got through there is no queue any more.
+            while conninfo in _not_before and (left := turn - monotonic()) > 0:
+                await asyncio.sleep(min(left, 0.02))
+        try:
+            made = await super().connect(conninfo, **options)
+        except psycopg.OperationalError:
+            _not_before.setdefault(conninfo, monotonic() + PAUSE)
+            raise
+        _not_before.pop(conninfo, None)
+        return made
 
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """As in psycopg, but without sending a cancel request."""
