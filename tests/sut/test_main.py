@@ -103,7 +103,7 @@ def test_slow_turns_on_every_connection_do_not_make_a_replica_unready(
 
     asyncio.run(go())
     assert {name: pool.size for name, pool in pools.items()} == {
-        "turns": 6,
+        "turns": 4,
         "probes": 1,
         "documents": 2,
         "documents-primary": 2,
