@@ -8,6 +8,7 @@ PYTEST := $(BIN)/pytest
 DRILL ?= experiments
 MARK ?= chaos and headline
 ARGS ?=
+CEILINGS ?= 1
 BENCHMARKS ?= measure idle_edge inject_effect rto_precision load_client startup
 
 help: ## list the targets
@@ -41,7 +42,7 @@ integration: ## tests that need the engine
 	$(PYTEST) tests -m 'integration' $(ARGS)
 
 proof: ## the drills with their controls and placebos, no set-up
-	$(PYTEST) -m chaos --chaos-controls --chaos-placebo experiments $(ARGS)
+	$(PYTEST) -m chaos --chaos-controls --chaos-placebo --chaos-ceilings $(CEILINGS) experiments $(ARGS)
 
 crash-matrix: setup ## kill -9 at every step of every kind of fault, with and without a watchdog
 	BLACKSTART_CRASH_MATRIX=1 $(PYTEST) tests/injection/test_crash_matrix.py -v $(ARGS)
