@@ -8,7 +8,8 @@ PYTEST := $(BIN)/pytest
 DRILL ?= experiments
 MARK ?= chaos and headline
 ARGS ?=
-ROTATE ?= 4
+ROTATE ?= 2
+CEILINGS ?= 1
 BENCHMARKS ?= measure idle_edge inject_effect rto_precision load_client startup
 
 help: ## list the targets
@@ -43,7 +44,8 @@ integration: ## tests that need the engine
 	$(PYTEST) tests -m 'integration' $(ARGS)
 
 proof: ## the headline drills with their placebos and today's controls (ROTATE of them), no set-up
-	$(PYTEST) -m "$(MARK)" --chaos-rotate $(ROTATE) --chaos-placebo experiments $(ARGS)
+	$(PYTEST) -m "$(MARK)" --chaos-rotate $(ROTATE) --chaos-placebo --chaos-ceilings $(CEILINGS) \
+		experiments $(ARGS)
 
 crash-matrix: setup ## kill -9 at every step of every kind of fault, with and without a watchdog
 	BLACKSTART_CRASH_MATRIX=1 $(PYTEST) tests/injection/test_crash_matrix.py -v $(ARGS)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from blackstart.model.durations import Duration
 from blackstart.model.errors import HarnessError
 from blackstart.model.stack import Stack
 from blackstart.platforms.docker import DockerPlatform
@@ -17,13 +18,13 @@ from blackstart.stack.running import RunningStack
 
 
 @contextmanager
-def brought_up(stack: Stack, platform: DockerPlatform) -> Iterator[RunningStack]:
-    """The stack in its steady state, of a run of its own; removed at the end, whatever happens."""
+def brought_up(stack: Stack, platform: DockerPlatform, limit: Duration = "30s") -> Iterator[RunningStack]:
+    """The stack, steady after `limit` at most, in a run of its own; removed at the end, whatever happens."""
     tags = ensure_images(stack.images(), progress=print)
     run_id = f"test-{secrets.token_hex(4)}"
     try:
         running = up(stack, run_id, platform, tags, print)
-        steady(running, "30s", print)
+        steady(running, limit, print)
         yield running
     finally:
         try:

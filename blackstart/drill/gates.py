@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ from blackstart.observe.source import Emit
 
 #: A share of stolen CPU time above this makes timings worthless (the hypervisor ran someone else).
 STEAL_LIMIT = 0.25
+#: A second in which less than this was stolen is a calm one.
+CALM = 0.1
+
+PROC_STAT = Path("/proc/stat")
 
 
 def cpu_times(stat: str) -> tuple[int, int]:
@@ -45,23 +51,28 @@ class Gates:
 
 
 class StealGate:
-    """Trips the gate `host-steal` for each second of which the hypervisor took over 25 % of the CPU time.
+    """Trips the gate `host-steal` when the hypervisor took over 25 % of the CPU time of `window` samples.
 
-    On a host without `/proc/stat` it never trips.
+    One second alone is what any shared machine loses now and then, and bounds have room for it; three are
+    not. On a host without `/proc/stat` it never trips.
     """
 
     def __init__(
-        self, trip: Callable[[str], None], stat: Path = Path("/proc/stat"), every_s: float = 1.0
+        self,
+        trip: Callable[[str], None],
+        stat: Path = PROC_STAT,
+        every_s: float = 1.0,
+        window: int = 3,
     ) -> None:
         self._trip, self._stat, self._every_s = trip, stat, every_s
-        self._last = (0, 0)
+        self._samples: deque[tuple[int, int]] = deque(maxlen=window + 1)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="gate-steal", daemon=True)
 
     def start(self) -> None:
         """Begin to watch, from the figures of now."""
         if self._stat.exists():
-            self._last = cpu_times(self._stat.read_text())
+            self._samples.append(cpu_times(self._stat.read_text()))
             self._thread.start()
 
     def stop(self) -> None:
@@ -71,9 +82,39 @@ class StealGate:
             self._thread.join(timeout=5)
 
     def _watch(self) -> None:
-        total, stolen = self._last
         while not self._over.wait(self._every_s):
-            now_total, now_stolen = cpu_times(self._stat.read_text())
-            if now_total > total and (now_stolen - stolen) / (now_total - total) > STEAL_LIMIT:
+            self._samples.append(cpu_times(self._stat.read_text()))
+            if len(self._samples) == self._samples.maxlen and _stolen(self._samples) > STEAL_LIMIT:
                 self._trip("host-steal")
-            total, stolen = now_total, now_stolen
+
+
+def _stolen(samples: Sequence[tuple[int, int]]) -> float:
+    """The share of CPU time stolen between the first sample and the last."""
+    (total, stolen), (now_total, now_stolen) = samples[0], samples[-1]
+    return (now_stolen - stolen) / max(now_total - total, 1)
+
+
+def await_calm(
+    stopped: threading.Event,
+    stat: Path = PROC_STAT,
+    every_s: float = 1.0,
+    calm: int = 5,
+    limit_s: float = 60.0,
+) -> bool:
+    """Wait until little was stolen in each of `calm` samples in a row; False if it was not, or `stopped`.
+
+    A trial that is run again at once would meet the neighbour that spoilt the first.
+    """
+    if not stat.exists():
+        return True
+    end = time.monotonic() + limit_s
+    last, quiet = cpu_times(stat.read_text()), 0
+    while quiet < calm:
+        if time.monotonic() > end:
+            return False
+        if stopped.wait(every_s):
+            return False
+        now = cpu_times(stat.read_text())
+        quiet = 0 if _stolen([last, now]) > CALM else quiet + 1
+        last = now
+    return True

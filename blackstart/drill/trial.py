@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.attempt import Attempt, NotInjected
+from blackstart.drill.gates import await_calm
 from blackstart.drill.play import Player
 from blackstart.drill.record import supersede
 from blackstart.drill.result import Result
@@ -35,6 +36,7 @@ class Drill:
     role: Role
     trial: int
     seed: int
+    ceilings: float = 1.0
     control: Control | None = None
     step: bool = False
     runbook: Path | None = None
@@ -106,6 +108,8 @@ class Drill:
             open_ = [f"{f.objective} ({f.measured})" for f in result.findings if f.verdict is Verdict.UNKNOWN]
             self.session.progress.say(f"void: {'; '.join(open_)}: this trial is run again, once")
             supersede(result)
+            if not await_calm(self.session.stop.asked):
+                self.session.progress.say("others still take this machine's processors: it may be void again")
             void_s = sum(result.timings.values())
             result = self._attempt_once(body, f"run again: {result.folder.name} was void: {'; '.join(open_)}")
             result.timings["void"] = void_s
@@ -118,6 +122,8 @@ class Drill:
         suffix = f"-again{self._attempt - 1}" if self._attempt > 1 else ""
         folder = self.session.folder / self.experiment.name / f"{name.replace(' ', '-')}{suffix}"
         self._begun = Attempt(self, folder, random.Random(self.seed))
+        if self.ceilings > 1:
+            self._begun.notes.append(f"timings judged by {self.ceilings:g} times their bounds")
         self._begun.notes += notes
         try:
             return self._begun.execute(lambda: body(self))

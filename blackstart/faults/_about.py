@@ -46,7 +46,7 @@ class About:
         """Whether it ends by itself, in words."""
         if self.expires_in_place:
             return "yes, by itself, at its place, should harness and watchdog both be gone"
-        if self.undo.startswith("Nothing"):
+        if not self.prototype.reversible:
             return "there is nothing to end"
         return "no; with harness and watchdog both gone it stays until `blackstart heal`"
 

@@ -63,6 +63,8 @@ class PostgresFault(Fault):
 class Disaster(PostgresFault):
     """Data is gone for good: nothing undoes it, and to recover is what the drill proves."""
 
+    reversible: ClassVar[bool] = False
+
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
         """Nothing: whatever is restored, the drill restores."""

@@ -137,6 +137,8 @@ class Fault(ABC):
     #: Whether it is a setting that outlives a restart of its targets. The undo puts back what was found: of
     #: two of a kind on one target the newer is undone first.
     persistent: ClassVar[bool] = False
+    #: Whether its undo puts anything back. Where it does not, the drill shows that the service copes.
+    reversible: ClassVar[bool] = True
     #: Whether the effect stays until the undo. Where it should and is gone before, the trial proves nothing.
     lasts: ClassVar[bool] = True
 

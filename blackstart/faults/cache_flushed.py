@@ -24,6 +24,7 @@ class CacheFlushed(Fault):
 
     kind: ClassVar[str] = "cache_flushed"
     mode: ClassVar[Mode] = Mode.DATA
+    reversible: ClassVar[bool] = False
     lasts: ClassVar[bool] = False
     part: ClassVar[str | None] = "redis"
     capabilities: ClassVar[tuple[str, ...]] = ("exec",)

@@ -24,6 +24,7 @@ class Switchover(Fault):
 
     kind: ClassVar[str] = "switchover"
     mode: ClassVar[Mode] = Mode.HANDOVER
+    reversible: ClassVar[bool] = False
     lasts: ClassVar[bool] = False
     bite_limit: ClassVar[float] = 15.0
     grace: ClassVar[float] = 30.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from blackstart.model.durations import Duration, seconds
@@ -107,6 +107,23 @@ class Objectives:
         """Only the objectives that are set, as written; JSON-ready."""
         return {f.name: _plain(v) for f in fields(self) if (v := getattr(self, f.name)) is not None}
 
+    def at_ceilings(self, factor: float) -> Objectives:
+        """Timings `factor` times as generous, what else there is as it was: for machines that others use.
+
+        `rto`, `p90` and `p99` by so much longer, `availability` by so much less; a loss stays a loss.
+        """
+        if factor == 1:
+            return self
+        scaled = by_kind(self.availability)
+        share: Any = {kind: bound / factor for kind, bound in scaled.items()}
+        return replace(
+            self,
+            rto=None if self.rto is None else seconds(self.rto) * factor,
+            p90=_longer(self.p90, factor),
+            p99=_longer(self.p99, factor),
+            availability=share.get(None, share) if scaled else None,
+        )
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Objectives:
         """The reverse of `to_dict`; ConfigError for an unknown objective."""
@@ -130,6 +147,13 @@ def margin(bound: Duration) -> tuple[float, bool]:
     if isinstance(bound, str) and bound.startswith("+"):
         return seconds(bound[1:]), True
     return seconds(bound), False
+
+
+def _longer(bounds: Mapping[str, Duration] | None, factor: float) -> dict[str, Duration] | None:
+    if bounds is None:
+        return None
+    longer = {kind: (margin(bound)[0] * factor, margin(bound)[1]) for kind, bound in bounds.items()}
+    return {kind: f"+{1000 * s:g}ms" if over else s for kind, (s, over) in longer.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from docker.errors import NotFound
+
 from blackstart.model.errors import PlatformError
 from blackstart.platforms.capabilities import ExecResult
 from blackstart.platforms.waiting import wait_until
@@ -35,7 +37,10 @@ def run_in(api: APIClient, container: str, cmd: Sequence[str], timeout_s: float)
     codes: list[int] = []
 
     def ended() -> str | None:
-        code = api.exec_inspect(made)["ExitCode"]
+        try:
+            code = api.exec_inspect(made)["ExitCode"]
+        except NotFound as error:  # the engine forgets what ran in a container that is down
+            raise PlatformError(f"{container} ended while `{' '.join(cmd)}` ran in it") from error
         codes.extend([] if code is None else [int(code)])
         return None if codes else "the engine does not say how it ended"
 

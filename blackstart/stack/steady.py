@@ -88,9 +88,8 @@ class _Watch:
         self._revived: set[str] = set()
         ready = [_Check(i.ready, i.name) for i in running.stack.instances if i.ready is not None]
         self._checks = ready + [_Check(c, "") for c in running.stack.steady]
-        self._pending = list(self._checks)
         self._failed: dict[_Check, str] = {}
-        self._unseen: list[_Check] = []
+        self._unseen = list(self._checks)
         self._asked = float("-inf")
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="steady")
         self._began = time.monotonic()
@@ -99,13 +98,12 @@ class _Watch:
 
     def look(self) -> str | None:
         """One look at what has not held yet; at everything once nothing is left."""
-        if self._sweep(self._pending):
-            self._pending = [*self._failed, *self._unseen]
+        pending = [*self._failed, *self._unseen]
+        if self._sweep(pending):
             self._bury()
             return self._summary()
         # What held one after the other must also hold at the same time.
-        if len(self._pending) < len(self._checks) and self._sweep(self._checks):
-            self._pending = [*self._failed, *self._unseen]
+        if len(pending) < len(self._checks) and self._sweep(self._checks):
             return self._summary()
         self._bury(force=True)
         return None
@@ -147,7 +145,7 @@ class _Watch:
                 self._failed[check] = wrong
         if self._progress is not None:
             for check in before:
-                if check in checks and check not in self._failed and check not in self._unseen:
+                if check not in self._failed and check not in self._unseen:
                     self._progress(f"{check} after {human(time.monotonic() - self._began)}")
         return bool(self._failed)
 
@@ -187,5 +185,5 @@ class _Watch:
             self._revived.add(name)
             self._revive(name)
         if force:
-            self._pending = list(self._checks)
+            self._unseen = list(self._checks)
             raise _Again(f"revived {told}")

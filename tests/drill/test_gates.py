@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from blackstart.drill.gates import Gates, StealGate, cpu_times
+from blackstart.drill.gates import Gates, StealGate, await_calm, cpu_times
 from tests.observe.places import Events
 
 
@@ -84,3 +84,44 @@ def test_a_host_that_was_stolen_from_before_the_measurement_trips_again(tmp_path
     assert again.acquire(timeout=5)
     assert again.acquire(timeout=5)
     gate.stop()
+
+
+def test_the_gate_judges_whole_windows_only(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text(_stat(1000, 0))
+    tripped = threading.Event()
+    gate = StealGate(lambda name: tripped.set(), stat, every_s=0.05, window=1000)
+    gate.start()
+    fresh = tmp_path / "fresh"
+    fresh.write_text(_stat(1200, 190))
+    fresh.replace(stat)
+    assert not tripped.wait(0.5), "the window is not yet full"
+    gate.stop()
+
+
+def test_a_calm_machine_is_waited_for_but_not_for_ever(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text(_stat(1000, 0))
+    never = threading.Event()
+    assert await_calm(never, stat, every_s=0.01, calm=3, limit_s=5)
+    assert await_calm(never, tmp_path / "none", calm=3)
+    busy = threading.Event()
+
+    def neighbour() -> None:
+        stolen = 0
+        while not busy.wait(0.002):
+            stolen += 50
+            fresh = tmp_path / "fresh"
+            fresh.write_text(_stat(1000 + 2 * stolen, stolen))
+            fresh.replace(stat)
+
+    thread = threading.Thread(target=neighbour)
+    thread.start()
+    try:
+        assert not await_calm(never, stat, every_s=0.05, calm=3, limit_s=0.5)
+    finally:
+        busy.set()
+        thread.join()
+    stopped = threading.Event()
+    stopped.set()
+    assert not await_calm(stopped, stat, calm=3)

@@ -134,3 +134,10 @@ def test_a_variant_or_runbook_that_is_not_there_is_said_at_once(tmp_path: Path) 
     with pytest.raises(ConfigError, match=r"no runbook .*down\.md; there are: up"):
         (tmp_path / "up.md").touch()
         spec.validate([Variant("weak", "weak")], tmp_path)
+
+
+def test_ceilings_under_the_bounds_are_refused(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=DRILL)
+    result = pytester.runpytest("-m", "chaos", "--chaos-ceilings", "0.5")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--chaos-ceilings 0.5: at least 1*"])

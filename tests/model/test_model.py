@@ -101,3 +101,22 @@ def test_a_disk_needs_an_absolute_path_and_a_size(path: str, size: str) -> None:
     one = Instance("one", "web", Image("web", Path()), {}, disks={path: size})
     with pytest.raises(ConfigError, match=r"one: disk .*with k, m or g"):
         Stack("s", Image("net", Path()), (one,))
+
+
+def test_ceilings_widen_timings_and_leave_what_may_never_happen() -> None:
+    strict = Objectives(
+        rto="15s",
+        availability={"chat": 0.6},
+        p90={"chat": "+150ms", "session": 0.2},
+        lost=0,
+        interrupted=2,
+        attempts=90,
+        mode=["no-tool"],
+    )
+    wide = strict.at_ceilings(3)
+    assert seconds(wide.rto or 0) == 45
+    assert wide.availability == {"chat": 0.6 / 3}
+    assert wide.p90 == {"chat": "+450ms", "session": pytest.approx(0.6)}
+    assert (wide.lost, wide.interrupted, wide.attempts, wide.mode) == (0, 2, 90, ["no-tool"])
+    assert Objectives(availability=0.9).at_ceilings(2).availability == 0.45
+    assert Objectives(lost=0).at_ceilings(3) == Objectives(lost=0)

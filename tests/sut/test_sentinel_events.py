@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 
@@ -13,12 +12,11 @@ from blackstart.observe import SentinelSource
 from blackstart.platforms.docker import DockerPlatform
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.conditions import Named
-from blackstart.stack.images import ensure_images
-from blackstart.stack.provision import down, steady, up
 from blackstart.stack.running import RunningStack
 from sut import conditions
 from sut.stack import stack
 from tests.observe.places import Events
+from tests.stacks import brought_up
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -33,14 +31,8 @@ def cache(platform: DockerPlatform) -> Iterator[RunningStack]:
         roles={"redis": stack.roles["redis"]},
         steady=(Named("the Sentinels agree", conditions.redis),),
     )
-    tags = ensure_images(part.images(), progress=print)
-    run_id = f"test-{secrets.token_hex(4)}"
-    try:
-        running = up(part, run_id, platform, tags, print)
-        steady(running, "60s", print)
+    with brought_up(part, platform, "60s") as running:
         yield running
-    finally:
-        down(run_id, platform)
 
 
 def test_the_death_of_the_primary_is_told_step_by_step(cache: RunningStack) -> None:
