@@ -7,22 +7,33 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blackstart.observe.source import Emit
 
 #: A share of stolen CPU time above this makes timings worthless (the hypervisor ran someone else).
 STEAL_LIMIT = 0.25
+#: So much of it is enough where nothing is left idle: on a machine that was nearly full, work then queues up.
+STEAL_LIMIT_FULL = 0.1
+FULL = 0.05
 #: A second in which less than this was stolen is a calm one.
 CALM = 0.1
 
 PROC_STAT = Path("/proc/stat")
 
 
-def cpu_times(stat: str) -> tuple[int, int]:
-    """(total, stolen) jiffies from the text of `/proc/stat`; its first line sums all CPUs."""
+class CpuTimes(NamedTuple):
+    """Jiffies since boot, over all CPUs."""
+
+    total: int
+    idle: int
+    stolen: int
+
+
+def cpu_times(stat: str) -> CpuTimes:
+    """From the text of `/proc/stat`, whose first line sums all CPUs; waiting for a disk is idle."""
     numbers = [int(n) for n in stat.splitlines()[0].split()[1:9]]
-    return sum(numbers), numbers[7]
+    return CpuTimes(sum(numbers), numbers[3] + numbers[4], numbers[7])
 
 
 class Gates:
@@ -51,10 +62,11 @@ class Gates:
 
 
 class StealGate:
-    """Trips the gate `host-steal` when the hypervisor took over 25 % of the CPU time of `window` samples.
+    """Trips the gate `host-steal` when the hypervisor took too much of the CPU time of `window` samples.
 
-    One second alone is what any shared machine loses now and then, and bounds have room for it; three are
-    not. On a host without `/proc/stat` it never trips.
+    Too much is over 25 %, or over 10 % where less than 5 % was idle. One second alone is what any shared
+    machine loses now and then, and bounds have room for it; three are not. On a host without `/proc/stat`
+    it never trips.
     """
 
     def __init__(
@@ -65,7 +77,7 @@ class StealGate:
         window: int = 3,
     ) -> None:
         self._trip, self._stat, self._every_s = trip, stat, every_s
-        self._samples: deque[tuple[int, int]] = deque(maxlen=window + 1)
+        self._samples: deque[CpuTimes] = deque(maxlen=window + 1)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="gate-steal", daemon=True)
 
@@ -84,14 +96,20 @@ class StealGate:
     def _watch(self) -> None:
         while not self._over.wait(self._every_s):
             self._samples.append(cpu_times(self._stat.read_text()))
-            if len(self._samples) == self._samples.maxlen and _stolen(self._samples) > STEAL_LIMIT:
+            if len(self._samples) == self._samples.maxlen and _starved(self._samples):
                 self._trip("host-steal")
 
 
-def _stolen(samples: Sequence[tuple[int, int]]) -> float:
-    """The share of CPU time stolen between the first sample and the last."""
-    (total, stolen), (now_total, now_stolen) = samples[0], samples[-1]
-    return (now_stolen - stolen) / max(now_total - total, 1)
+def _starved(samples: Sequence[CpuTimes]) -> bool:
+    limit = STEAL_LIMIT_FULL if _share("idle", samples) < FULL else STEAL_LIMIT
+    return _share("stolen", samples) > limit
+
+
+def _share(name: str, samples: Sequence[CpuTimes]) -> float:
+    """The share of CPU time that went so between the first sample and the last."""
+    first, last = samples[0], samples[-1]
+    spent: int = getattr(last, name) - getattr(first, name)
+    return spent / max(last.total - first.total, 1)
 
 
 def await_calm(
@@ -115,6 +133,6 @@ def await_calm(
         if stopped.wait(every_s):
             return False
         now = cpu_times(stat.read_text())
-        quiet = 0 if _stolen([last, now]) > CALM else quiet + 1
+        quiet = 0 if _share("stolen", [last, now]) > CALM else quiet + 1
         last = now
     return True

@@ -3,41 +3,35 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from blackstart.drill.gates import Gates, StealGate, await_calm, cpu_times
 from tests.observe.places import Events
 
 
-def _stat(total: int, stolen: int) -> str:
-    return f"cpu {total - stolen} 0 0 0 0 0 0 {stolen} 0 0\ncpu0 1 2 3\n"
+def _stat(total: int, stolen: int, busy: int = 0) -> str:
+    return f"cpu {busy} 0 0 {total - stolen - busy} 0 0 0 {stolen} 0 0\ncpu0 1 2 3\n"
 
 
 def test_total_and_stolen_come_from_the_first_line() -> None:
-    assert cpu_times("cpu 10 1 5 80 2 0 1 7 0 0\n") == (106, 7)
+    assert cpu_times("cpu 10 1 5 80 2 0 1 7 0 0\n") == (106, 82, 7)
 
 
-def test_the_gate_trips_when_the_hypervisor_ran_someone_else(tmp_path: Path) -> None:
-    stat = tmp_path / "stat"
+@pytest.mark.parametrize(
+    ("stolen", "busy", "trips"),
+    [(100, 0, True), (40, 0, False), (40, 155, True), (40, 145, False), (15, 185, False)],
+)
+def test_the_gate_trips_when_the_hypervisor_ran_someone_else(
+    tmp_path: Path, stolen: int, busy: int, trips: bool
+) -> None:
+    stat, fresh = tmp_path / "stat", tmp_path / "fresh"
     stat.write_text(_stat(1000, 0))
     tripped = threading.Event()
     gate = StealGate(lambda name: tripped.set(), stat, every_s=0.02)
     gate.start()
-    fresh = tmp_path / "fresh"
-    fresh.write_text(_stat(1200, 100))
+    fresh.write_text(_stat(1200, stolen, busy))
     fresh.replace(stat)
-    assert tripped.wait(5)
-    gate.stop()
-
-
-def test_the_gate_stays_quiet_under_the_limit(tmp_path: Path) -> None:
-    stat = tmp_path / "stat"
-    stat.write_text(_stat(1000, 0))
-    tripped = threading.Event()
-    gate = StealGate(lambda name: tripped.set(), stat, every_s=0.01)
-    gate.start()
-    fresh = tmp_path / "fresh"
-    fresh.write_text(_stat(1200, 20))
-    fresh.replace(stat)
-    assert not tripped.wait(0.2)
+    assert tripped.wait(5 if trips else 0.3) == trips
     gate.stop()
 
 
