@@ -31,6 +31,7 @@ from blackstart import (
 from fixtures.cache import age
 from fixtures.chats import ask, question
 from fixtures.llm import attempts, met, probes_at_once, shopped
+from fixtures.load import MORE_CHATS
 from fixtures.postgres import bill
 
 # Per app replica and endpoint: 5 failures open the breaker while up to 3 more calls are under way; then one
@@ -39,8 +40,6 @@ ATTEMPTS = 3 * 2 * (5 + 3 + 12 // 2 + 1)
 # Two providers that ask for 3 s of patience, for 10 s: per replica and provider one call after each wait, and
 # those that were under way when the first was refused.
 STORM = 3 * 2 * (3 + 10 // 3 + 2)
-#: What breakers do not keep away must be more than what they let through.
-MORE_CHATS = {"chat": 5.0, "session": 1.0, "sql-write": 10.0}
 BOTH = BlastRadius(instances=2, zones=2)
 #: So old, seconds, no answer of the cache is fresh; it is kept for an hour.
 STALE = 400

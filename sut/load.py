@@ -22,7 +22,7 @@ POPULAR = "What is asked more often than anything else?"
 #: A write that is committed 4 s after it was made, by the node that made it.
 LONG = f"WITH written AS ({WRITE}) SELECT written.*, pg_sleep(4)::text AS slept FROM written"
 #: A second, of a drill that asks for no others: together less than a core of work for the whole stack, of
-#: which a chat costs some 120 ms (its graph's eight checkpoints, sealed and synchronous, most of it).
+#: which a chat costs some 80 ms.
 RATES = {"chat": 3.0, "session": 2.0, "sql-write": 25.0}
 #: For how long after the load's end its jobs may still be under way; the closing reads have 30 s.
 SETTLE_S = 15

@@ -48,7 +48,7 @@ class Database:
         for name in ("lock", "admit", "store", "unlock"):
             self.monkeypatch.setattr(turns, name, getattr(self, name))
         saver = InMemorySaver()
-        self.monkeypatch.setattr(module, "TurnSaver", lambda conn, box: saver)
+        self.monkeypatch.setattr(module, "ChatSaver", lambda conn, box: saver)
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:

@@ -172,6 +172,25 @@ def test_many_turns_at_two_replicas_form_one_unforked_chain(dsn: str) -> None:
     asyncio.run(go())
 
 
+def test_a_turn_is_checkpointed_from_its_call_of_the_models_on(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "dear") as pool:
+            runner = replica(pool)
+            await runner.run(turn("k1", "dear"))
+            await runner.run(turn("k2", "dear", "And then?"))
+            async with pool.connection() as conn:
+                kept = await conn.execute(
+                    "SELECT (checkpoint -> 'channel_values' ? 'branch:to:generate') AS asks,"
+                    " checkpoint -> 'channel_values' ->> 'answer' AS answer"
+                    " FROM checkpoints WHERE thread_id = 'dear' ORDER BY checkpoint_id"
+                )
+                rows = [(row["asks"], row["answer"]) for row in await kept.fetchall()]
+                answer = "hello there"
+                assert rows == [(True, ""), (False, answer), (False, answer)] * 2
+
+    asyncio.run(go())
+
+
 @pytest.mark.parametrize("point", ["retrieve", "generate", "store"])
 def test_a_connection_lost_at_any_point_costs_no_turn_and_doubles_none(
     dsn: str, point: str, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import WRITES_IDX_MAP
+from langgraph.checkpoint.base import WRITES_IDX_MAP, ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -43,6 +43,38 @@ class TurnSaver(SealedSaver, AsyncPostgresSaver):
         special = [write for write in writes if write[0] in WRITES_IDX_MAP]
         if special:
             await super().aput_writes(config, special, task_id, task_path)
+
+
+class ChatSaver(TurnSaver):
+    """Writes the checkpoints of a chat from its call of the models on; each before the next step begins.
+
+    Until then an accepted turn is in the table of admissions alone, and a run that broke off looks everything
+    up anew: a commit with the standby's word for each of those steps cost more than the steps. The one just
+    before the call shows that what is bought can be kept.
+    """
+
+    def __init__(self, conn: Connection, box: Box) -> None:
+        super().__init__(conn, box)
+        self._changed: ChannelVersions = {}
+        self._parent: RunnableConfig | None = None
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store it if there is an answer in it; raises psycopg.Error."""
+        changed, parent = {**self._changed, **new_versions}, self._parent or config
+        values = checkpoint["channel_values"]
+        # The input's own checkpoint still holds the answer of the turn before.
+        dear = "branch:to:generate" in values or values.get("answer")
+        if metadata.get("source") == "input" or not dear:
+            self._changed, self._parent = changed, parent
+            return config
+        self._changed, self._parent = {}, None
+        return await super().aput(parent, checkpoint, metadata, changed)
 
 
 def build() -> Graph:

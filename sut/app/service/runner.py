@@ -27,7 +27,7 @@ from .database import Connection, Pool, checkout
 from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
 from .flights import Flights
-from .graph import Graph, TurnSaver, with_saver
+from .graph import ChatSaver, Graph, with_saver
 from .llm import Models
 from .reading import read_session
 from .retrieval import Retriever
@@ -164,7 +164,7 @@ class Runner:
     async def _graph(
         self, conn: Connection, turn: Turn, emit: Emit | None, admission: turns.Admission
     ) -> Answer:
-        graph = with_saver(self.graph, TurnSaver(conn, self.box))
+        graph = with_saver(self.graph, ChatSaver(conn, self.box))
         config: RunnableConfig = {"configurable": {"thread_id": turn.session}}
         store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(
             _store, conn, self.replica, not self.idempotent, self.box
