@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -163,6 +164,25 @@ def test_an_accepted_job_survives_the_loss_of_redis(dsn: str, port: int) -> None
             await b.redis.flushall()
             async with running(relay, b.worker("worker-1", FakeModel())):
                 await b.status("k1", "done")
+
+    asyncio.run(go())
+
+
+def test_who_is_told_to_stop_stops_wherever_it_is(dsn: str, port: int) -> None:
+    points = random.Random(3)
+
+    async def go() -> None:
+        async with bench(dsn, port) as b:
+            for number in range(60):
+                parts = (b.relay(), b.worker("worker-1", FakeModel()))
+                await b.accept(f"k{number}")
+                tasks = [asyncio.create_task(part.run()) for part in parts]
+                await asyncio.sleep(points.choice([0, 0.005, 0.03]) * points.random())
+                for task in tasks:
+                    task.cancel()
+                done, _ = await asyncio.wait(tasks, timeout=5)
+                assert len(done) == 2, number
+                await parts[1].close(0.1)
 
     asyncio.run(go())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import psycopg
@@ -12,7 +12,15 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 from sut.app.service import retrieval
-from sut.app.service.database import CONNECT, Connection, DroppingConnection, Pool, make_pool
+from sut.app.service.database import (
+    CONNECT,
+    TROUBLE,
+    Connection,
+    DroppingConnection,
+    Pool,
+    checkout,
+    make_pool,
+)
 from sut.app.service.embedding import DIMENSIONS, Embedded
 from sut.app.service.errors import Refusal
 from sut.app.service.freshness import POSITION, Watermarks
@@ -295,6 +303,29 @@ def test_a_server_that_does_not_accept_writes_is_given_to_nobody(dsn: str) -> No
             with pytest.raises(PoolTimeout):
                 async with pool.connection(timeout=1.0):
                     pytest.fail("given out")
+
+    asyncio.run(go())
+
+
+def test_who_is_cancelled_in_a_transaction_ends(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "cancelled") as pool:
+            asking = asyncio.Event()
+
+            async def work() -> None:
+                while True:
+                    with suppress(*TROUBLE):
+                        async with checkout(pool, 1.0) as conn, conn.transaction():
+                            asking.set()
+                            await conn.execute("SELECT pg_sleep(20)")
+
+            task = asyncio.create_task(work())
+            await asking.wait()
+            await asyncio.sleep(0.2)
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=5)
+            assert done
+            assert task.cancelled()
 
     asyncio.run(go())
 

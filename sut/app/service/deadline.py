@@ -70,3 +70,13 @@ def begin(header: str | None) -> None:
 def restart() -> None:
     """The service's own limits count from now on; the caller's stays where it is."""
     _current.set(Deadline(now(), current(float("inf")).ends))
+
+
+def heed_cancellation() -> None:
+    """Raise CancelledError if this task was cancelled and a library swallowed it.
+
+    redis-py sends by `asyncio.wait_for`, which before Python 3.12 returns what it has when both come at once.
+    A task that works for ever would then go on for ever.
+    """
+    if (task := asyncio.current_task()) and task.cancelling():
+        raise asyncio.CancelledError

@@ -10,6 +10,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from .database import TROUBLE, Pool
+from .deadline import heed_cancellation
 from .embedding import Embedder, OtherSpace
 from .ingest import embed_documents
 from .llm import PROVIDER_ERRORS
@@ -52,6 +53,7 @@ class Readiness:
     async def watch(self) -> None:
         """Look for ever; a failed look is remembered as the reason, never raised."""
         while True:
+            heed_cancellation()
             self._wake.clear()
             try:
                 async with asyncio.timeout(LIMIT):

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .database import Pool, checkout
+from .deadline import heed_cancellation
 from .job_metrics import JobMetrics
 from .readiness import UNUSABLE
 from .stream import TROUBLE, JobStream
@@ -60,6 +61,7 @@ class Relay:
     async def run(self) -> None:
         """For ever; while Redis or Postgres is away, jobs wait where they are."""
         while True:
+            heed_cancellation()
             try:
                 await self.step()
                 self._say(None)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .approval import Question
+from .deadline import heed_cancellation
 from .errors import ModelsUnavailable, Refusal
 from .job_metrics import JobMetrics
 from .leases import Claim, LeaseLost, Leases, Verdict, backoff
@@ -47,6 +48,7 @@ class Worker:
     async def run(self) -> None:
         """For ever, until cancelled; then `close`."""
         while True:
+            heed_cancellation()
             try:
                 if not self.ready():
                     await asyncio.sleep(self.pause)
@@ -148,6 +150,7 @@ class Worker:
         """Renew the lease again and again; returns when it is lost."""
         while True:
             await asyncio.sleep(self.heartbeat)
+            heed_cancellation()
             # Who cannot ask does not know that it is lost, and the writing statement checks it anyway.
             with suppress(*UNUSABLE):
                 if not await self.leases.renew(claim):
