@@ -101,13 +101,29 @@ def front(running: RunningStack) -> str | None:
     return None
 
 
+def full_shares(running: RunningStack) -> str | None:
+    """Each front gives every app replica its full share: none is down (checked or not) or starts slowly."""
+    for name in FRONTS:
+        rows = [row for row in _servers(running, name) if row["pxname"] == "app"]
+        if len(rows) != len(APPS) or any(row["status"].startswith("DOWN") for row in rows):
+            return f"{name} has {[row['status'] for row in rows]}"
+        if len({row["weight"] for row in rows}) > 1:
+            return f"{name} gives {[row['weight'] for row in rows]}"
+    return None
+
+
 def _servers_up(running: RunningStack, instance: str) -> dict[str, list[str]]:
-    text = get(running.url(instance, "stats", "/stats;csv")).text
     up: dict[str, list[str]] = {}
-    for row in csv.DictReader(text.removeprefix("# ").splitlines()):
-        if row["svname"] not in ("FRONTEND", "BACKEND") and row["status"].split()[0] == "UP":
+    for row in _servers(running, instance):
+        if row["status"].split()[0] == "UP":
             up.setdefault(row["pxname"], []).append(row["svname"])
     return up
+
+
+def _servers(running: RunningStack, instance: str) -> list[dict[str, str]]:
+    text = get(running.url(instance, "stats", "/stats;csv")).text
+    rows = csv.DictReader(text.removeprefix("# ").splitlines())
+    return [row for row in rows if row["svname"] not in ("FRONTEND", "BACKEND")]
 
 
 def redis(running: RunningStack) -> str | None:
