@@ -8,6 +8,7 @@ PYTEST := $(BIN)/pytest
 DRILL ?= experiments
 MARK ?= chaos and headline
 ARGS ?=
+ROTATE ?= 2
 CEILINGS ?= 1
 BENCHMARKS ?= measure idle_edge inject_effect rto_precision load_client startup
 
@@ -28,7 +29,8 @@ drill: setup ## the headline drills, to verdicts and report (DRILL=<node id> for
 drill-all: setup ## every drill
 	$(PYTEST) -m chaos experiments $(ARGS)
 
-controls: setup proof ## every drill with its negative controls and its placebo
+controls: setup ## every drill with its negative controls and its placebo
+	$(PYTEST) -m chaos --chaos-controls --chaos-placebo experiments $(ARGS)
 
 test: setup check unit integration proof ## everything that CI runs
 
@@ -41,8 +43,9 @@ unit: ## tests that need no engine
 integration: ## tests that need the engine
 	$(PYTEST) tests -m 'integration' $(ARGS)
 
-proof: ## the drills with their controls and placebos, no set-up
-	$(PYTEST) -m chaos --chaos-controls --chaos-placebo --chaos-ceilings $(CEILINGS) experiments $(ARGS)
+proof: ## the headline drills with their placebos and today's controls (ROTATE of them), no set-up
+	$(PYTEST) -m "$(MARK)" --chaos-rotate $(ROTATE) --chaos-placebo --chaos-ceilings $(CEILINGS) \
+		experiments $(ARGS)
 
 crash-matrix: setup ## kill -9 at every step of every kind of fault, with and without a watchdog
 	BLACKSTART_CRASH_MATRIX=1 $(PYTEST) tests/injection/test_crash_matrix.py -v $(ARGS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["fixtures.sample"]
+pytest_plugins = ["fixtures.sample", "fixtures.chats"]
 
 #: What may be skipped: one pattern of node ids a line, `# why` behind it.
 ALLOWED = Path(__file__).parent / "tests" / "skips.txt"

@@ -1,16 +1,31 @@
-"""The database loses its primary."""
+"""The database loses its primary, its standby, or the way between them."""
 
 import pytest
 
-from blackstart import Control, Drill, Objectives, experiment, kill, promoted, suspend, switchover
-from fixtures.postgres import clients_of_others
+from blackstart import (
+    Control,
+    Drill,
+    Objectives,
+    experiment,
+    freeze,
+    kill,
+    node_kill,
+    partition,
+    promoted,
+    replay_paused,
+    suspend,
+    switchover,
+)
+from fixtures.postgres import clients_of_others, in_step
 
-pytestmark = pytest.mark.headline
+#: Where nobody can give up the lease, it has to run out: Patroni's smallest ttl is 20 s.
+LEASE = "75s"
 
 
+@pytest.mark.headline
 @experiment(
-    hypothesis="When the Postgres primary's process dies, writes resume on the standby "
-    "and no acknowledged turn is lost.",
+    hypothesis="When the Postgres primary's process dies, writes resume on the standby and no acknowledged "
+    "turn is lost.",
     runbook="postgres-primary-down",
     objectives=Objectives(rto="15s", lost=0, split_brain=0, availability={"chat": 0.4, "sql-write": 0.4}),
     control=Control(variant="async-replication", breaks="lost"),
@@ -20,6 +35,7 @@ def test_primary_crash(drill: Drill) -> None:
     drill.observe(until=promoted("postgres"), limit="30s")
 
 
+@pytest.mark.headline
 @experiment(
     hypothesis="When the Postgres primary is switched over as planned, clients are served again within "
     "seconds and no acknowledged turn is lost.",
@@ -32,6 +48,7 @@ def test_planned_switchover(drill: Drill) -> None:
     drill.observe(until=promoted("postgres"), limit="30s")
 
 
+@pytest.mark.headline
 @experiment(
     hypothesis="When Patroni hangs on the primary while its Postgres lives on, the standby takes over, and "
     "the former primary acknowledges no write that it could not keep.",
@@ -39,9 +56,89 @@ def test_planned_switchover(drill: Drill) -> None:
     objectives=Objectives(split_brain=0, lost=0, duplicate=0),
     control=Control(variant="async-replication", breaks="split_brain"),
     # Clients past the proxy: nobody cuts them off from the zombie.
-    load={"sql-direct": 20},
+    load={"sql-direct": 5},
 )
 def test_patroni_hangs(drill: Drill) -> None:
     with drill.inject(suspend("postgres.primary", process="patroni")):
         drill.observe(until=promoted("postgres"), limit="60s")
         drill.premise("clients still write to the zombie", clients_of_others(drill.stack) > 0)
+
+
+@experiment(
+    hypothesis="A Postgres primary that freezes is replaced, and when it goes on it acknowledges no write "
+    "that it could not keep.",
+    runbook="postgres-zombie-primary",
+    objectives=Objectives(rto=LEASE, lost=0, duplicate=0, split_brain=0),
+    control=Control(variant="async-replication", breaks="lost"),
+    load={"sql-direct": 5},
+)
+def test_primary_frozen(drill: Drill) -> None:
+    with drill.inject(freeze("postgres.primary")):
+        drill.observe(until=promoted("postgres"), limit="60s")
+    drill.observe(limit="30s")
+
+
+@experiment(
+    hypothesis="When the primary's node is lost without a word, the standby takes over once the lease has "
+    "run out, and no acknowledged turn is lost.",
+    runbook="postgres-primary-down",
+    objectives=Objectives(rto=LEASE, lost=0, duplicate=0, split_brain=0),
+    control=Control(variant="async-replication", breaks="lost"),
+)
+def test_node_killed(drill: Drill) -> None:
+    drill.inject(node_kill("postgres.primary"))
+    drill.observe(until=promoted("postgres"), limit="60s")
+
+
+@experiment(
+    hypothesis="A primary that its clients reach and its peers do not acknowledges nothing once another may "
+    "be primary.",
+    runbook="postgres-zombie-primary",
+    objectives=Objectives(rto=LEASE, lost=0, duplicate=0, split_brain=0),
+    control=Control(variant="async-replication", breaks="lost"),
+    load={"sql-direct": 5},
+)
+def test_primary_cut_from_peers(drill: Drill) -> None:
+    with drill.inject(partition("postgres.primary", peers=("etcd", "postgres.replica"))):
+        drill.observe(until=promoted("postgres"), limit="60s")
+
+
+@experiment(
+    hypothesis="When the standby is lost, writes wait until Patroni no longer asks for it, and go on: "
+    "nothing is lost for it.",
+    runbook="postgres-standby-down",
+    objectives=Objectives(rto="20s", lost=0, duplicate=0, split_brain=0),
+    control=Control(variant="strict-sync", breaks="rto"),
+)
+def test_standby_lost(drill: Drill) -> None:
+    with drill.inject(kill("postgres.replica")):
+        drill.hold("30s")
+
+
+@experiment(
+    hypothesis="When the standby shows what it received only late, chats go on, and whoever is answered from "
+    "its documents is told that they may be outdated.",
+    runbook="postgres-standby-late",
+    objectives=Objectives(
+        availability={"chat": 0.99, "sql-write": 0.99}, mode=["stale"], lost=0, duplicate=0
+    ),
+    control=Control(variant="no-staleness", breaks="mode"),
+)
+def test_standby_late(drill: Drill) -> None:
+    # Late is what lacks something for 3 s.
+    with drill.inject(replay_paused("postgres.replica")):
+        drill.hold("12s")
+
+
+@experiment(
+    hypothesis="Of five failovers in a row none takes longer than one alone, and nothing is lost on the way.",
+    runbook="postgres-primary-down",
+    objectives=Objectives(rto="15s", lost=0, duplicate=0, split_brain=0),
+    control=Control(variant="tcp-check", breaks="rto"),
+)
+def test_five_failovers_in_a_row(drill: Drill) -> None:
+    for _ in range(5):
+        # The node that lost the role must be fit to take it again, else it is no failover but an outage.
+        in_step(drill.stack)
+        with drill.inject(kill("postgres.primary", process="postgres")):
+            drill.observe(until=promoted("postgres"), limit="30s")

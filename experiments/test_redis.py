@@ -2,19 +2,35 @@
 
 import pytest
 
-from blackstart import Control, Drill, Objectives, edge_latency, experiment, kill, promoted
-from fixtures.cache import keep, kept, primary
-
-pytestmark = pytest.mark.headline
+from blackstart import (
+    BlastRadius,
+    Control,
+    Drill,
+    Objectives,
+    cache_flushed,
+    edge_latency,
+    experiment,
+    freeze,
+    kill,
+    llm_slow_first_token,
+    partition,
+    promoted,
+    redis_memory_full,
+)
+from fixtures.cache import failing_over, hints_ever, keep, kept, named, primary, writing
+from fixtures.llm import asked
+from sut.load import POPULAR
 
 CHATS = {"chat": 1.0, "session": 1.0}
+MODES = ["no-cache", "local-rate-limit"]
 
 
+@pytest.mark.headline
 @experiment(
     hypothesis="When the Redis primary dies, a Sentinel promotes the replica, and chats go on throughout "
     "without the cache.",
     runbook="redis-primary-down",
-    objectives=Objectives(availability=CHATS, interrupted=0, mode=["no-cache"], lost=0, duplicate=0),
+    objectives=Objectives(availability=CHATS, interrupted=0, mode=MODES, lost=0, duplicate=0),
     control=Control(variant="no-cache-fallback", breaks="availability"),
 )
 def test_primary_killed(drill: Drill) -> None:
@@ -22,6 +38,7 @@ def test_primary_killed(drill: Drill) -> None:
     drill.observe(until=promoted("redis"), limit="20s")
 
 
+@pytest.mark.headline
 @experiment(
     hypothesis="A Redis primary that is back before the Sentinels notice does not come back empty.",
     runbook="redis-primary-down",
@@ -37,15 +54,158 @@ def test_primary_back_at_once(drill: Drill) -> None:
     drill.premise("no Sentinel failed over", primary(drill.stack) == holder)
 
 
+@pytest.mark.headline
 @experiment(
     hypothesis="When one replica's way to the cache is slow, its chats skip the cache and are hardly later.",
     runbook="redis-slow",
-    objectives=Objectives(p90={"chat": "+150ms"}, availability=CHATS, interrupted=0, mode=["no-cache"]),
+    objectives=Objectives(p90={"chat": "+150ms"}, availability=CHATS, interrupted=0, mode=MODES),
     control=Control(variant="no-cache-timeout", breaks="p90"),
 )
 def test_slow_edge(drill: Drill) -> None:
-    # 150 chats on either side of the fault, of which a third are of the slow replica: the fifteenth slowest
+    # 105 chats on either side of the fault, of which a third are of the slow replica: the tenth slowest
     # decides. The second slowest, the p99, moves by hundreds of milliseconds with the machine alone.
-    drill.hold("30s")
+    drill.hold("35s")
     drill.inject(edge_latency("app-1", "redis.primary", latency="800ms", direction="upstream"))
-    drill.hold("30s")
+    drill.hold("35s")
+
+
+@experiment(
+    hypothesis="A Redis primary that freezes is replaced, and chats wait for it no longer than for any slow "
+    "cache.",
+    runbook="redis-primary-down",
+    objectives=Objectives(availability=CHATS, interrupted=0, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="no-cache-timeout", breaks="availability"),
+)
+def test_primary_frozen(drill: Drill) -> None:
+    with drill.inject(freeze("redis.primary")):
+        drill.observe(until=promoted("redis"), limit="20s")
+
+
+@experiment(
+    hypothesis="Without any Redis, chats go on without the cache.",
+    runbook="redis-primary-down",
+    objectives=Objectives(availability=CHATS, interrupted=0, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="no-cache-fallback", breaks="availability"),
+    blast_radius=BlastRadius(instances=2, zones=2),
+)
+def test_both_lost(drill: Drill) -> None:
+    with drill.inject(kill("redis", allow_total_loss=True)):
+        drill.hold("15s")
+
+
+@experiment(
+    hypothesis="Two of three Sentinels suffice to promote the replica.",
+    runbook="redis-primary-down",
+    objectives=Objectives(availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="no-cache-fallback", breaks="availability"),
+    blast_radius=BlastRadius(zones=2),
+)
+def test_primary_killed_with_a_sentinel_down(drill: Drill) -> None:
+    with drill.inject(kill("sentinel-3")):
+        drill.hold("3s")
+        drill.inject(kill("redis.primary"))
+        drill.observe(until=promoted("redis"), limit="20s")
+
+
+@experiment(
+    hypothesis="A Redis primary that only its clients still reach takes writes for some seconds more and "
+    "then refuses them; chats go on, and every job is done.",
+    runbook="redis-replica-down",
+    # Ten keys a second, for as long as a replica may be silent and a second more.
+    objectives=Objectives(keys_lost=80, availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="no-min-replicas", breaks="keys_lost"),
+    load={"job": 5},
+)
+def test_primary_cut_from_its_peers(drill: Drill) -> None:
+    isolated = primary(drill.stack)
+    with (
+        drill.inject(partition("redis.primary", peers=("sentinel", "redis.replica"))),
+        writing(drill.stack, isolated) as keys,
+    ):
+        drill.observe(until=promoted("redis"), limit="20s")
+        drill.hold("15s")
+    drill.count("keys_lost", len(keys - kept(drill.stack, keys)))
+
+
+@experiment(
+    hypothesis="Without its replica the Redis primary takes no writes: chats go on without a cache that "
+    "fills, and the jobs wait and are all done.",
+    runbook="redis-replica-down",
+    objectives=Objectives(availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="no-cache-fallback", breaks="availability"),
+    load={"job": 5},
+)
+def test_replica_lost(drill: Drill) -> None:
+    with drill.inject(kill("redis.replica")):
+        drill.hold("15s")
+
+
+@experiment(
+    hypothesis="One Sentinel of three promotes nobody by itself, and without a primary chats go on.",
+    runbook="redis-primary-down",
+    objectives=Objectives(failovers=0, availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="no-cache-fallback", breaks="availability"),
+    blast_radius=BlastRadius(instances=2, zones=3, faults=3),
+)
+def test_quorum_of_sentinels_lost(drill: Drill) -> None:
+    holder = named(drill.stack)
+    with (
+        drill.inject(kill("sentinel-2")),
+        drill.inject(kill("sentinel-3", allow_total_loss=True)),
+        drill.inject(kill("redis.primary")),
+    ):
+        drill.hold("15s")
+        drill.count("failovers", int(named(drill.stack) != holder))
+
+
+@experiment(
+    hypothesis="When the Sentinel that leads a failover dies in the middle of it, another one finishes it.",
+    runbook="redis-primary-down",
+    objectives=Objectives(availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="no-cache-fallback", breaks="availability"),
+    blast_radius=BlastRadius(zones=3),
+)
+def test_sentinel_crashes_in_a_failover(drill: Drill) -> None:
+    holder = named(drill.stack)
+    with drill.inject(kill("redis.primary")), drill.inject(kill(failing_over(drill.stack))):
+        drill.premise("the failover was not over", named(drill.stack) == holder)
+        # The others wait for twice the failover's time before they try.
+        drill.observe(until=promoted("redis"), limit="40s")
+
+
+@experiment(
+    hypothesis="When Redis has no memory left it forgets cached answers, never the job stream, and chats "
+    "go on.",
+    runbook="redis-memory-full",
+    objectives=Objectives(keys_lost=0, availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="evictable-stream", breaks="keys_lost"),
+    load={"job": 5},
+)
+def test_memory_full(drill: Drill) -> None:
+    before = hints_ever(drill.stack)
+    with drill.inject(redis_memory_full("redis.primary")):
+        drill.hold("12s")
+        # A stream that was evicted counts from nothing again.
+        drill.count("keys_lost", int(hints_ever(drill.stack) < before))
+    drill.premise("the stream held hints", before > 0)
+
+
+@experiment(
+    hypothesis="When the cache is emptied while many ask the same, each replica asks a model once.",
+    runbook="redis-primary-down",
+    # A replica's call may run out of time and be made again elsewhere.
+    objectives=Objectives(attempts=6, availability={"popular": 0.99, "chat": 0.99}, lost=0, duplicate=0),
+    control=Control(variant="no-single-flight", breaks="attempts"),
+    load={"popular": 20},
+    blast_radius=BlastRadius(zones=2),
+)
+def test_stampede(drill: Drill) -> None:
+    # A model that answers at once leaves no time for a stampede.
+    with drill.inject(llm_slow_first_token("llm-1", delay="800ms", endpoint="chat")):
+        drill.hold("5s")
+        before = asked(drill.stack, POPULAR)
+        drill.inject(cache_flushed("redis.primary"))
+        drill.hold("5s")
+        calls = asked(drill.stack, POPULAR) - before
+        drill.count("attempts", calls)
+        drill.premise("the answer had to be made anew", calls > 0)

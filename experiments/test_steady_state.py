@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.headline]
 
 Call = Callable[..., requests.Response]
 

@@ -11,9 +11,22 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from blackstart.model.errors import PlatformError
+from blackstart.model.errors import PlatformError, SteadyStateError
+from blackstart.platforms.waiting import wait_until
+from sut.certificates import front_url, trusted
 from sut.load import token
-from sut.settings import APPS, POSTGRES, REDIS, REDIS_MASTER, SENTINELS
+from sut.settings import (
+    APPS,
+    ETCD,
+    FRONTS,
+    JOB_GROUP,
+    JOB_STREAM,
+    POSTGRES,
+    REDIS,
+    REDIS_MASTER,
+    SENTINELS,
+    WORKERS,
+)
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -50,6 +63,19 @@ def postgres(running: RunningStack) -> str | None:
     return None
 
 
+def etcd_leader(running: RunningStack) -> str | None:
+    """The etcd member that leads, by its own word; None while none does."""
+    for name in ETCD:
+        try:
+            status = requests.post(running.url(name, "client", "/v3/maintenance/status"), json={}, timeout=1)
+            told = status.json()
+        except (requests.RequestException, ValueError):
+            continue
+        if told.get("leader", "0") == told.get("header", {}).get("member_id"):
+            return name
+    return None
+
+
 def ask_postgres(running: RunningStack, instance: str, query: str, database: str = "postgres") -> str:
     """The rows of `query` as psql prints them bare, asked inside `instance`. Raises PlatformError."""
     command = ["psql", "-U", "postgres", "-h", "/var/run/postgresql", "-d", database, "-AtX", "-c", query]
@@ -67,18 +93,37 @@ def database_proxy(running: RunningStack) -> str | None:
 
 
 def front(running: RunningStack) -> str | None:
-    """The front has every app replica up."""
-    up = _servers_up(running, "front-1").get("app", [])
-    return None if sorted(up) == sorted(APPS) else f"up: {', '.join(up) or 'none'}"
+    """Each front has every app replica up."""
+    for name in FRONTS:
+        up = _servers_up(running, name).get("app", [])
+        if sorted(up) != sorted(APPS):
+            return f"{name} has up: {', '.join(up) or 'none'}"
+    return None
+
+
+def full_shares(running: RunningStack) -> str | None:
+    """Each front gives every app replica its full share: none is down (checked or not) or starts slowly."""
+    for name in FRONTS:
+        rows = [row for row in _servers(running, name) if row["pxname"] == "app"]
+        if len(rows) != len(APPS) or any(row["status"].startswith("DOWN") for row in rows):
+            return f"{name} has {[row['status'] for row in rows]}"
+        if len({row["weight"] for row in rows}) > 1:
+            return f"{name} gives {[row['weight'] for row in rows]}"
+    return None
 
 
 def _servers_up(running: RunningStack, instance: str) -> dict[str, list[str]]:
-    text = get(running.url(instance, "stats", "/stats;csv")).text
     up: dict[str, list[str]] = {}
-    for row in csv.DictReader(text.removeprefix("# ").splitlines()):
-        if row["svname"] not in ("FRONTEND", "BACKEND") and row["status"].split()[0] == "UP":
+    for row in _servers(running, instance):
+        if row["status"].split()[0] == "UP":
             up.setdefault(row["pxname"], []).append(row["svname"])
     return up
+
+
+def _servers(running: RunningStack, instance: str) -> list[dict[str, str]]:
+    text = get(running.url(instance, "stats", "/stats;csv")).text
+    rows = csv.DictReader(text.removeprefix("# ").splitlines())
+    return [row for row in rows if row["svname"] not in ("FRONTEND", "BACKEND")]
 
 
 def redis(running: RunningStack) -> str | None:
@@ -127,9 +172,9 @@ def connect_redis(running: RunningStack, instance: str, port: str) -> Redis:
 
 
 def breakers(running: RunningStack) -> str | None:
-    """Every breaker of every app replica is closed; one that waits for a call gets one."""
+    """Every breaker of every app replica and worker is closed; one that waits for a call gets one."""
     open_ones = []
-    for name in APPS:
+    for name in (*APPS, *WORKERS):
         states = [
             (line, float(line.rsplit(" ", 1)[1]))
             for line in get(running.url(name, "http", "/metrics")).text.splitlines()
@@ -137,21 +182,23 @@ def breakers(running: RunningStack) -> str | None:
         ]
         open_ones += [f"{name} {line}" for line, state in states if state != _CLOSED]
         # Without load nobody else would make the call that closes it.
-        if any(state == _HALF_OPEN for _, state in states):
+        if name in APPS and any(state == _HALF_OPEN for _, state in states):
             _ask(running.url(name, "http", "/chat"))
     return "; ".join(open_ones) or None
 
 
 def chat(running: RunningStack) -> str | None:
-    """A new question through the front is answered, with an empty set of degradations."""
-    answer = _ask(running.url("front-1", "http", "/chat"))
-    if answer.status_code != 200:
-        return f"POST /chat answers {answer.status_code}: {answer.text[:200]}"
-    degraded = answer.json()["degraded"]
-    return f"degraded: {', '.join(degraded)}" if degraded else None
+    """Through each front a new question is answered, with an empty set of degradations."""
+    for name in FRONTS:
+        answer = _ask(front_url(running, name, "/chat"), trusted(running.run_id))
+        if answer.status_code != 200:
+            return f"{name}: POST /chat answers {answer.status_code}: {answer.text[:200]}"
+        if degraded := answer.json()["degraded"]:
+            return f"{name}: degraded: {', '.join(degraded)}"
+    return None
 
 
-def _ask(url: str) -> requests.Response:
+def _ask(url: str, authority: str | None = None) -> requests.Response:
     once = str(uuid.uuid4())
     return requests.post(
         url,
@@ -162,4 +209,36 @@ def _ask(url: str) -> requests.Response:
             "Connection": "close",
         },
         timeout=5,
+        verify=authority,
     )
+
+
+def jobs(running: RunningStack) -> str | None:
+    """Every worker reads from the group, and a new job, accepted at a front, is done within 3 s."""
+    primary = running.resolve("redis.primary")[0].name
+    with connect_redis(running, primary, "redis") as client:
+        known = {str(c["name"]) for c in client.xinfo_consumers(JOB_STREAM, JOB_GROUP)}
+    if missing := sorted(set(WORKERS) - known):
+        return f"not in the consumer group: {', '.join(missing)}"
+    once = f"steady-{uuid.uuid4()}"
+    # A user of its own: the load's closing reads wait until their user's last job is some seconds old.
+    bearer = {"Authorization": f"Bearer {token('steady')}", "Connection": "close"}
+    url, ca = front_url(running, FRONTS[0], "/jobs"), trusted(running.run_id)
+    answer = requests.post(
+        url,
+        json={"input": f"Is all well? ({once})"},
+        headers={**bearer, "Idempotency-Key": once},
+        timeout=5,
+        verify=ca,
+    )
+    if answer.status_code != 202:
+        return f"POST /jobs answers {answer.status_code}: {answer.text[:200]}"
+
+    def undone() -> str | None:
+        found = requests.get(f"{url}/{once}", headers=bearer, timeout=_TIMEOUT, verify=ca)
+        found.raise_for_status()
+        status = found.json()["status"]
+        return None if status == "done" else f"it is {status}"
+
+    wait_until("the end of a job", undone, limit="3s", every=0.1, error=SteadyStateError)
+    return None

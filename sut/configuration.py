@@ -18,6 +18,8 @@ _POSTGRES = (
     "wal_log_hints",
     "data_checksums",
     "max_connections",
+    "ssl",
+    "ssl_min_protocol_version",
     "shared_buffers",
     "wal_sender_timeout",
     "wal_receiver_timeout",
@@ -30,6 +32,7 @@ _REDIS = (
     "appendfsync",
     "min-replicas-to-write",
     "repl-timeout",
+    "tls-port",
 )
 _SENTINEL = ("down-after-milliseconds", "failover-timeout", "parallel-syncs", "quorum")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from blackstart.model.stack import Variant
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reconfigure
 from sut import conditions
-from sut.settings import APPS, POSTGRES, REDIS
+from sut.settings import APPS, ETCD, FRONTS, POSTGRES, REDIS, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _LIMIT = "30s"
 _STRONG = {"synchronous_mode": True, "maximum_lag_on_failover": 1 << 20}
 _WEAK = {"synchronous_mode": False, "maximum_lag_on_failover": 1 << 40}
+_STRICT = {"synchronous_mode": True, "synchronous_mode_strict": True}
+_LENIENT = {"synchronous_mode": True, "synchronous_mode_strict": False}
 
 
 def _weaken(running: RunningStack) -> None:
@@ -55,6 +58,44 @@ def _configure(running: RunningStack, settings: dict[str, Any]) -> None:
     wait_until(f"Patroni with {settings}", in_force, limit=_LIMIT, every=0.2, error=SteadyStateError)
 
 
+def _failsafe(on: bool, running: RunningStack) -> None:
+    """Switch Patroni's failsafe mode, and return once every node goes by it."""
+
+    def patched() -> str | None:
+        url = running.url(POSTGRES[0], "patroni", "/config")
+        requests.patch(url, json={"failsafe_mode": on}, timeout=5).raise_for_status()
+        return None
+
+    def adopted() -> str | None:
+        for name in POSTGRES:
+            # What a node has read from etcd last: Patroni keeps it beside the data.
+            kept = running.exec(name, ["cat", "/var/lib/postgresql/17/main/patroni.dynamic.json"])
+            if kept.code != 0 or json.loads(kept.output).get("failsafe_mode") is not on:
+                return f"{name} has another configuration yet"
+        return None
+
+    wait_until("Patroni's new configuration", patched, limit=_LIMIT, error=SteadyStateError)
+    wait_until(f"failsafe_mode = {on}", adopted, limit=_LIMIT, every=0.2, error=SteadyStateError)
+
+
+def _without_spare(running: RunningStack) -> None:
+    """One etcd member that does not lead is down: without another there is no quorum."""
+    _failsafe(False, running)
+    leader = conditions.etcd_leader(running)
+    running.platform.kill(running.container(next(name for name in ETCD if name != leader)))
+
+
+def _with_spare(running: RunningStack) -> None:
+    for name in ETCD:
+        running.platform.start(running.container(name))
+
+    def led() -> str | None:
+        return None if conditions.etcd_leader(running) else "no etcd member knows a leader"
+
+    wait_until("etcd's leader", led, limit=_LIMIT, every=0.2, error=SteadyStateError)
+    _failsafe(True, running)
+
+
 def _without(protection: str, *instances: str) -> dict[str, Any]:
     """`apply` and `revert` that start the instances without a protection, and as declared again."""
     return {
@@ -70,10 +111,10 @@ def _proxy_without_role(running: RunningStack) -> None:
     reconfigure(running, {"pgproxy-1": {"WITHOUT": "role", "BACKENDS": ",".join(backends)}})
 
 
-def _persistence(yes_or_no: str, running: RunningStack) -> None:
+def _redis_setting(setting: str, value: str, running: RunningStack) -> None:
     for name in REDIS:
         with conditions.connect_redis(running, name, "redis") as client:
-            client.config_set("appendonly", yes_or_no)
+            client.config_set(setting, value)
             client.config_rewrite()
 
 
@@ -87,6 +128,12 @@ VARIANTS = (
         lead="2s",
     ),
     Variant(
+        "strict-sync",
+        "without a standby nothing is acknowledged at all",
+        apply=partial(_configure, settings=_STRICT),
+        revert=partial(_configure, settings=_LENIENT),
+    ),
+    Variant(
         "tcp-check",
         "the database proxy asks whether the first Postgres accepts TCP, not whether it is the primary",
         apply=_proxy_without_role,
@@ -97,17 +144,147 @@ VARIANTS = (
     Variant("no-cache-timeout", "the cache is waited for for a minute", **_without("cache-timeout", *APPS)),
     Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
     Variant("crowded-probes", "a half-open breaker lets every call through", **_without("one-probe", *APPS)),
+    Variant("no-tool-breaker", "the tool's breaker never opens", **_without("tool-breaker", *APPS)),
+    Variant("tool-required", "errors of the search tool are not caught", **_without("tool-fallback", *APPS)),
+    Variant(
+        "no-retrieval-fallback",
+        "documents are asked of the standby alone",
+        **_without("retrieval-fallback", *APPS),
+    ),
+    Variant("no-staleness", "what a late standby says is not declared", **_without("staleness", *APPS)),
+    Variant("no-embedding-check", "vectors of any space are used", **_without("embedding-space", *APPS)),
+    Variant(
+        "no-stale-answers",
+        "without a model no earlier answer is given",
+        **_without("stale-answers", *APPS),
+    ),
+    Variant("no-read-only", "the standby serves no sessions", **_without("read-only", *APPS)),
+    Variant("no-encryption", "content is stored as it is", **_without("encryption", *APPS, *WORKERS)),
+    Variant(
+        "no-certificate-check",
+        "no certificate of Postgres or Redis is verified: one that has expired, or is another's, is taken",
+        **_without("certificate-check", *APPS, *WORKERS),
+    ),
+    Variant(
+        "no-secret-reload",
+        "secrets are read once: what is rotated is not noticed",
+        **_without("secret-reload", *APPS, *WORKERS),
+    ),
     Variant("key-ignored", "the idempotency key is ignored", **_without("idempotency", *APPS)),
+    Variant("no-rate-limit", "no user is ever told to wait", **_without("rate-limit", *APPS)),
+    Variant("no-shedding", "every turn is taken on, however many wait", **_without("shedding", *APPS)),
+    Variant("no-bulkhead", "a slow dependency may hold every turn", **_without("bulkhead", *APPS)),
+    Variant("no-retry-budget", "providers are asked again without bounds", **_without("retry-budget", *APPS)),
     Variant(
         "no-redispatch",
-        "the front neither checks the app replicas nor tries another",
-        **_without("redispatch", "front-1"),
+        "the fronts neither check the app replicas nor try another",
+        **_without("redispatch", *FRONTS),
+        steady=False,
+    ),
+    Variant(
+        "one-front",
+        "only the first front listens to clients, as if there were no other",
+        **_without("clients", *FRONTS[1:]),
         steady=False,
     ),
     Variant(
         "no-persistence",
         "Redis keeps nothing on disk: a primary that is back at once comes back empty",
-        apply=partial(_persistence, "no"),
-        revert=partial(_persistence, "yes"),
+        apply=partial(_redis_setting, "appendonly", "no"),
+        revert=partial(_redis_setting, "appendonly", "yes"),
+    ),
+    Variant(
+        "evictable-stream",
+        "Redis may evict any key when its memory is full, the job stream too",
+        apply=partial(_redis_setting, "maxmemory-policy", "allkeys-lru"),
+        revert=partial(_redis_setting, "maxmemory-policy", "volatile-lru"),
+    ),
+    Variant(
+        "no-outbox-relay",
+        "a job is published once: if its hint is lost, nobody tells the workers again",
+        **_without("outbox-relay", *WORKERS),
+    ),
+    Variant(
+        "no-reclaim",
+        "the jobs of a worker that is gone are not taken over",
+        **_without("reclaim", *WORKERS),
+    ),
+    Variant(
+        "no-fencing",
+        "a worker stores its result whether or not it still holds the job",
+        **_without("fencing", *WORKERS),
+    ),
+    Variant("no-model-fallback", "no provider but the primary is asked", **_without("model-fallback", *APPS)),
+    Variant("no-answer-check", "whatever a model says is an answer", **_without("answer-check", *APPS)),
+    Variant(
+        "refusals-shopped",
+        "what one provider's filter or limit refuses is asked of the other",
+        **_without("final-refusals", *APPS),
+    ),
+    Variant(
+        "no-model-check",
+        "nobody looks which model it was that answered",
+        **_without("model-echo", *APPS),
+    ),
+    Variant("declined-cached", "that a model declined is kept as its answer", **_without("declined", *APPS)),
+    Variant(
+        "no-stream-fallback",
+        "once a token is given out, no other model is asked",
+        **_without("stream-fallback", *APPS),
+    ),
+    Variant(
+        "no-stream-reset",
+        "nobody is told that a stream begins anew",
+        **_without("stream-reset", *APPS),
+    ),
+    Variant("no-session-budget", "a conversation may cost what it likes", **_without("budget", *APPS)),
+    Variant(
+        "retrieval-required",
+        "errors of the search for documents are not caught",
+        **_without("retrieval-optional", *APPS),
+    ),
+    Variant(
+        "no-keep-alive",
+        "the app connects anew for every call of a model",
+        **_without("keep-alive", *APPS),
+    ),
+    Variant(
+        "no-failsafe",
+        "a primary that cannot renew its lease steps down, whatever its standby says",
+        apply=partial(_failsafe, False),
+        revert=partial(_failsafe, True),
+    ),
+    Variant(
+        "etcd-without-spare",
+        "one of three etcd members is down, and Patroni's failsafe mode is off",
+        apply=_without_spare,
+        revert=_with_spare,
+        steady=False,
+    ),
+    Variant(
+        "no-pooling",
+        "a connection to the database is made for each use",
+        **_without("pooling", *APPS),
+    ),
+    Variant(
+        "no-pool-check",
+        "a pooled connection is given out as it is",
+        **_without("pool-check", *APPS),
+    ),
+    Variant(
+        "no-stream-end",
+        "a stream whose turn fails breaks off without a word",
+        **_without("stream-end", *APPS),
+    ),
+    Variant(
+        "no-min-replicas",
+        "a Redis primary takes writes whether or not a replica has them",
+        apply=partial(_redis_setting, "min-replicas-to-write", "0"),
+        revert=partial(_redis_setting, "min-replicas-to-write", "1"),
+    ),
+    Variant(
+        "no-single-flight",
+        "whoever finds nothing in the cache asks a model",
+        **_without("single-flight", *APPS),
     ),
 )

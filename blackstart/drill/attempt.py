@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -277,6 +277,28 @@ class Attempt:
             if not self.load.alive:
                 raise LoadError("the load client ended in the middle of the drill")
             self.stop.wait(min(left, 0.5))
+
+    @contextlib.contextmanager
+    def peak(self, rates: Mapping[str, float]) -> Iterator[None]:
+        """See Drill.peak."""
+        usual = {o.f: o.rate for o in self.plan.operations if o.f in rates}
+        if self.role is Role.PLACEBO:
+            self.plan.at_rates(rates)
+            self.notes.append(f"placebo: the load stayed as it is, not at {rates}")
+            yield
+            return
+        self._turn_to(rates)
+        try:
+            yield
+        finally:
+            if self.load.alive:
+                self._turn_to(usual)
+
+    def _turn_to(self, rates: Mapping[str, float]) -> None:
+        self.load.turn_to(rates)
+        self.schedule.append({"action": "load", "rates": dict(rates)})
+        self.events.write("drill", "load", rates=dict(rates))
+        self.session.progress.say(f"load: {', '.join(f'{f} {rate:g}/s' for f, rate in rates.items())}")
 
     def count(self, name: str, value: int) -> None:
         """See Drill.count."""

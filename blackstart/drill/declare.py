@@ -37,8 +37,8 @@ def experiment(
     `runbook` names a file `runbooks/<runbook>.md`. `control` names the stack variant on which the
     objective `breaks` must break; there may be several. `load` changes the stack's load for this drill, in
     operations per second by kind: a p99 needs hundreds of them. `blast_radius` widens what the drill may
-    touch at a time. Raises ConfigError if the declaration
-    contradicts itself.
+    touch at a time. `expects_alert` names an alert that must begin to fire after the fault has begun.
+    Raises ConfigError if the declaration contradicts itself.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:

@@ -81,6 +81,10 @@ def _step(step: Step, run: Rehearsal, plan: Planned) -> Iterator[str]:
         yield f"undo {run.faults[step.number - 1].kind}"
     elif step.action == "hold":
         yield f"hold for {limit(step.hold_s)} under load"
+    elif step.action == "peak":
+        yield f"clients come at {step.name}"
+    elif step.action == "calm":
+        yield "clients come as before"
     elif step.action == "count":
         yield f"count {step.name!r}"
     elif step.until:

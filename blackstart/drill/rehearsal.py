@@ -164,6 +164,14 @@ class RehearsedDrill:
         """See Drill.hold."""
         self._write(Step("hold", hold_s=seconds(duration)))
 
+    @contextmanager
+    def peak(self, **rates: float) -> Iterator[None]:
+        """See Drill.peak; which kinds the load has is known on a running stack only."""
+        told = ", ".join(f"{f.replace('_', '-')} {rate:g}/s" for f, rate in rates.items())
+        self._write(Step("peak", name=told))
+        yield
+        self._write(Step("calm"))
+
     def count(self, name: str, value: int) -> None:
         """See Drill.count."""
         if name not in COUNTED:

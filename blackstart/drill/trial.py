@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,13 @@ class Drill:
     def hold(self, duration: Duration) -> None:
         """Keep everything as it is for `duration`, under load: a longer baseline, or a fault that lasts."""
         self._current().hold(seconds(duration))
+
+    def peak(self, **rates: float) -> AbstractContextManager[None]:
+        """Clients come at these rates (per second, by kind; `_` for `-`) as long as the `with` lasts.
+
+        In a placebo they come as ever. Raises ConfigError for a kind that the load does not have.
+        """
+        return self._current().peak({f.replace("_", "-"): rate for f, rate in rates.items()})
 
     def count(self, name: str, value: int) -> None:
         """Record what the drill itself counted, for the objective `name` (see `Objectives`).

@@ -72,6 +72,8 @@ from blackstart.faults.page_corrupted import page_corrupted  # noqa: E402
 from blackstart.faults.partition import partition  # noqa: E402
 from blackstart.faults.postgres_connections import postgres_connections  # noqa: E402
 from blackstart.faults.redis_connections import redis_connections  # noqa: E402
+from blackstart.faults.redis_memory_full import redis_memory_full  # noqa: E402
+from blackstart.faults.replay_paused import replay_paused  # noqa: E402
 from blackstart.faults.restart import restart  # noqa: E402
 from blackstart.faults.rolling_restart import rolling_restart  # noqa: E402
 from blackstart.faults.rows_deleted import rows_deleted  # noqa: E402
@@ -144,7 +146,9 @@ __all__ = [
     "partition",
     "postgres_connections",
     "redis_connections",
+    "redis_memory_full",
     "register",
+    "replay_paused",
     "restart",
     "rolling_restart",
     "rows_deleted",

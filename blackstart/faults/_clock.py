@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 
 from blackstart.faults import _helpers
 from blackstart.faults._containers import containers, on_each
-from blackstart.faults._inside import shell
+from blackstart.faults._inside import by_hand, shell
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError, InjectionError
@@ -60,7 +59,7 @@ class ClockFault(Fault):
             name: ["sh", "-c", _RESET, "sh", _helpers.pattern(tag), clock["FAKETIME_TIMESTAMP_FILE"]]
             for name, clock in clocks.items()
         }
-        manual = "; ".join(shlex.join(["docker", "exec", name, *words]) for name, words in ending.items())
+        manual = by_hand(ending)
         data = {"tag": tag, "clocks": clocks}
         return Undo(self.kind, site.run_id, names, data, manual, ending, id)
 

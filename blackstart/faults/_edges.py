@@ -80,15 +80,20 @@ class EdgeFault(Fault):
                 }
             )
         targets = tuple(dict.fromkeys(str(e["sidecar"]) for e in edges))
-        manual = "; ".join(f"curl -X POST {e['api']}/reset" for e in {e["api"]: e for e in edges}.values())
         id = fresh_id()
         pods = [_pods.pod_of(site, source) for source in dict.fromkeys(e.source for e in fitting)]
         data = {"edges": edges, "pods": pods, **self.details(id)}
-        return Undo(self.kind, site.run_id, targets, data, manual, self.expiry(data), id)
+        return Undo(self.kind, site.run_id, targets, data, self.by_hand(data), self.expiry(data), id)
 
     def details(self, id: str) -> dict[str, Any]:
         """What else the undo of this fault must know; `id` is the injection's."""
         return {}
+
+    def by_hand(self, data: Mapping[str, Any]) -> str:
+        """What a person can run instead of the undo."""
+        return "; ".join(
+            f"curl -X POST {api}/reset" for api in dict.fromkeys(e["api"] for e in data["edges"])
+        )
 
     @abstractmethod
     def restoring(self, proxy: str, data: Mapping[str, Any]) -> list[Request]:

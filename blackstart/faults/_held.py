@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 
 from blackstart.faults import _helpers
 from blackstart.faults._containers import containers, on_each
-from blackstart.faults._inside import run, shell
+from blackstart.faults._inside import by_hand, run, shell
 from blackstart.faults.base import Fault, Platform, Site, Undo, fresh_id
 
 
@@ -32,8 +33,10 @@ class HeldFault(Fault):
         tag = _helpers.tagged(self.kind, id)
         data = {"tag": tag, **self.details(site, names)}
         ending = _helpers.ending(tag)
-        manual = "; ".join(f"docker exec {name} pkill -KILL -f {_helpers.pattern(tag)}" for name in names)
-        return Undo(self.kind, site.run_id, names, data, manual, dict.fromkeys(names, ending), id)
+        expiry = dict.fromkeys(names, ending)
+        # A container that dies of it takes the process along, and is to be started.
+        start = f"docker start {shlex.join(names)}; " if self.holds_down else ""
+        return Undo(self.kind, site.run_id, names, data, start + by_hand(expiry), expiry, id)
 
     def details(self, site: Site, names: tuple[str, ...]) -> dict[str, Any]:
         """What else the record holds; InjectionError if the fault cannot be there."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 
 from blackstart.faults.base import Platform
 from blackstart.model.errors import InjectionError, PlatformError
@@ -23,6 +24,13 @@ def run(platform: Platform, name: str, cmd: Sequence[str], timeout: float = 10.0
 def shell(platform: Platform, name: str, script: str, *words: str, timeout: float = 10.0) -> str:
     """`run` of a shell script that gets `words` as $1, $2, …"""
     return run(platform, name, ["sh", "-c", script, "sh", *words], timeout)
+
+
+def by_hand(commands: Mapping[str, Sequence[str]]) -> str:
+    """For a person: what runs each command inside its container."""
+    return "; ".join(
+        shlex.join(["docker", "exec", "-u", "0", name, *words]) for name, words in commands.items()
+    )
 
 
 def refuse_to_starve_the_host(platform: Platform, name: str, kib: int) -> None:

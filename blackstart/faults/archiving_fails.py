@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._containers import containers, on_each
+from blackstart.faults._inside import by_hand
 from blackstart.faults._postgres import PSQL, PostgresFault, ask, literal
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Platform, Site, Undo
@@ -59,7 +59,7 @@ class ArchivingFails(PostgresFault):
             failed[name] = int(self.ask(site, name, _FAILED))
         data = {"psql": self.command, "before": before, "failed": failed}
         expiry = {name: _words(self.command, _restoring(was)) for name, was in before.items()}
-        manual = "; ".join(shlex.join(["docker", "exec", name, *words]) for name, words in expiry.items())
+        manual = by_hand(expiry)
         return Undo(self.kind, site.run_id, names, data, manual, expiry)
 
     def inject(self, site: Site, undo: Undo) -> None:

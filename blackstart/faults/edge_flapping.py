@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Unpack
 from blackstart.faults import _helpers
 from blackstart.faults._containers import on_each
 from blackstart.faults._edges import REQUESTS, EdgeFault, Request, proxies
+from blackstart.faults._inside import by_hand
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Platform, Site, Undo
 from blackstart.model.durations import Duration, human, seconds
@@ -57,6 +58,10 @@ class EdgeFlapping(EdgeFault):
     def restoring(self, proxy: str, data: Mapping[str, Any]) -> list[Request]:
         """See EdgeFault.restoring."""
         return [("POST", f"/proxies/{proxy}", '{"enabled": true}')]
+
+    def by_hand(self, data: Mapping[str, Any]) -> str:
+        """See EdgeFault.by_hand."""
+        return by_hand(self.expiry(data))
 
     def expiry(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
         """End the helper first, lest it goes on."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from blackstart.faults._containers import containers, on_each
-from blackstart.faults._inside import shell
+from blackstart.faults._inside import by_hand, shell
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
@@ -87,11 +87,7 @@ class FdsExhausted(Fault):
             for name, i in zip(names, site.resolve(self.target), strict=True)
         }
         expiry = {name: ["sh", "-c", _SET, "sh", *_words(seen, 2)] for name, seen in before.items()}
-        manual = "; ".join(
-            f"docker exec {name} prlimit --pid {words[0]} --nofile={words[2]}:"
-            for name, seen in before.items()
-            for words in seen
-        )
+        manual = by_hand(expiry)
         return Undo(self.kind, site.run_id, names, {"before": before, "ports": ports}, manual, expiry)
 
     def inject(self, site: Site, undo: Undo) -> None:

@@ -47,7 +47,8 @@ class Kill(Fault):
             if self.process is None:
                 continue
             pids[name] = processes_of(site, name, self.process, "kill the container")
-        manual = f"docker start {shlex.join(names)}"
+        # A start does nothing to a container that runs without its process.
+        manual = f"docker {'restart -t 0' if self.process else 'start'} {shlex.join(names)}"
         return Undo(self.kind, site.run_id, names, {"process": self.process, "pids": pids}, manual)
 
     def inject(self, site: Site, undo: Undo) -> None:

@@ -2,10 +2,11 @@
 
     python -m blackstart.load.client --plan plan.json --out history.jsonl --start-ns N
 
-Reads lines on stdin: `stop` (or SIGTERM, SIGINT) stops issuing and drains; `final [seconds]` does the closing
-reads and ends the process; end of file means that the parent is gone, and ends it at once. Writes a JSON line
-a second on stdout (see meter.py), and one with `event` for ready, stopped and final. Exit status: 0 after
-stop or final, 1 if the parent went away in mid-load, 3 with a message on stderr for any trouble.
+Reads lines on stdin: `rate <kind> <per second>` changes a rate; `stop` (or SIGTERM, SIGINT) stops issuing and
+drains; `final [seconds]` does the closing reads and ends the process; end of file means that the parent is
+gone, and ends it at once. Writes a JSON line a second on stdout (see meter.py), and one with `event` for
+ready, stopped and final. Exit status: 0 after stop or final, 1 if the parent went away in mid-load, 3 with a
+message on stderr for any trouble.
 With `--plan -` the first line of stdin is the plan, so that its secrets never reach a disk.
 """
 
@@ -79,6 +80,9 @@ class Client:
                 if command is None:
                     return 0 if stopped else 1
                 word, _, argument = command.partition(" ")
+                if word == "rate" and not stopped:
+                    f, _, rate = argument.rpartition(" ")
+                    runner.turn_to(f, float(rate))
                 if word in ("stop", "final") and not stopped:
                     end.cancel()
                     runner.stop()

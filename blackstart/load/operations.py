@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import orjson
 
 from blackstart.load import templates
+from blackstart.load.events import PARTS
 from blackstart.model.durations import Duration, seconds
 from blackstart.model.errors import ConfigError
 
@@ -120,13 +121,19 @@ def register(cls: _Kind) -> _Kind:
 @register
 @dataclass(frozen=True, kw_only=True)
 class HttpOperation(Operation):
-    """A request. `urls` are the bases a client knows; they are taken in turn, and the next is tried only
-    where the connection was not made, so that nothing can have been applied.
+    """A request. `urls` are the bases a client knows; they are taken in turn. The next is tried where the
+    connection was not made, so that nothing can have been applied, and where it broke before the answer and
+    the request may be repeated: a GET, or one with an `Idempotency-Key`. All tries share one deadline.
+    `ca` is a file of the authorities that https trusts, instead of the system's.
 
     Strings of `path`, `headers` and the JSON `body` are templates (see `templates.NAMES`). With `id` it is
     a ledger write of key `key` (default `{session}`); with `ids_from`, the dotted path of a list in the
     JSON answer, a read. `ack`: the dotted path of a field that must equal the id, or a 2xx is no
-    acknowledgement. `not_found`: statuses that mean "this key holds nothing" to a read.
+    acknowledgement. `not_found`: statuses that mean "this key holds nothing" to a read. `stream`: the answer
+    comes as server-sent events, of which `done` names the one whose JSON data is the answer, `piece` the one
+    that carries its text bit by bit (`"token.text"`: in the event `token` at the path `text`), `void` the one
+    that takes back what was said so far, and `whole` the path of the text in the answer; what was said must
+    in the end be that text.
     """
 
     kind: ClassVar[str] = "http"
@@ -142,7 +149,9 @@ class HttpOperation(Operation):
     ids_from: str | None = None
     ack: str | None = None
     not_found: tuple[int, ...] = ()
+    stream: Mapping[str, str] = field(default_factory=dict)
     connect_timeout: Duration = "2s"
+    ca: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -158,6 +167,10 @@ class HttpOperation(Operation):
             raise ConfigError(f"{where}: path must start with /: {self.path!r}")
         if seconds(self.connect_timeout) <= 0:
             raise ConfigError(f"{where}: connect_timeout must be positive")
+        if unknown := sorted(set(self.stream) - set(PARTS)):
+            raise ConfigError(f"{where}: a stream has no {', '.join(unknown)}; it has: {', '.join(PARTS)}")
+        if self.stream and "done" not in self.stream:
+            raise ConfigError(f"{where}: a stream needs the name of its last event: done")
         if "{prompt}" in self.path or any(set("\r\n") & set(value) for value in self.headers.values()):
             raise ConfigError(f"{where}: a path holds no prompt and a header no line end")
         for name in ("path", "key", "id"):
@@ -168,6 +181,11 @@ class HttpOperation(Operation):
     @property
     def is_write(self) -> bool:
         return self.id is not None
+
+    @property
+    def repeatable(self) -> bool:
+        """True if the server applies the request once, however often it is sent."""
+        return self.method == "GET" or "idempotency-key" in {name.lower() for name in self.headers}
 
     @property
     def is_read(self) -> bool:

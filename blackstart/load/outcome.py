@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from blackstart.load.events import Incoherent, answer_of
+from blackstart.load.events import dig as _dig
 from blackstart.load.operations import HttpOperation
 
 EXTRAS = ("degraded", "replica", "trace_id")
@@ -60,7 +62,7 @@ def of_answer(
     """The outcome of a complete HTTP answer; names of `headers` are in lower case.
 
     2xx ok, 4xx fail, 503 with `X-Not-Applied: true` fail, the rest info. A 2xx whose body lacks what the
-    operation asks for (`ack`, `ids_from`) acknowledges nothing: info.
+    operation asks for (`ack`, `ids_from`) acknowledges nothing: info. So does a stream that is no answer.
     """
     if operation.is_read and status in operation.not_found:
         return Outcome("ok", ids=[], fields={"status": status})
@@ -69,7 +71,12 @@ def of_answer(
         certain = refused or 400 <= status < 500
         return Outcome.fail(f"http-{status}") if certain else Outcome.info(f"http-{status}")
     answer: Any = None
-    if body[:1] == b"{":
+    if operation.stream:
+        try:
+            answer = answer_of(body, operation.stream)
+        except Incoherent as error:
+            return Outcome.info(str(error))
+    elif body[:1] == b"{":
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -83,11 +90,3 @@ def of_answer(
             return Outcome.info("no-ids")
     fields = {name: answer[name] for name in EXTRAS if name in answer} if answer else {}
     return Outcome("ok", ids=ids, fields=fields)
-
-
-def _dig(answer: Any, path: str) -> Any:
-    for name in path.split("."):
-        if not isinstance(answer, dict):
-            return None
-        answer = answer.get(name)
-    return answer

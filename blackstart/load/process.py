@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,13 @@ class LoadProcess:
                 f"clients were not well for {wanted} s in a row ({ratio:.0%} ok) within {_limit(limit)}; "
                 f"last second: {last}"
             )
+
+    def turn_to(self, rates: Mapping[str, float]) -> None:
+        """Change the rates (per second) of these kinds from now on; ConfigError for an unknown one."""
+        changed = self._plan.at_rates({**{o.f: o.rate for o in self._plan.operations}, **rates})
+        for operation in changed.operations:
+            if operation.f in rates:
+                self._send(f"rate {operation.f} {operation.rate}")
 
     def stop(self, limit: Duration = 30) -> None:
         """Stop issuing and wait until all operations have ended, at the latest at their deadlines."""

@@ -68,7 +68,7 @@ class Lane:
     """One operation of the plan with its schedule; `due`: the next start, in ns from the run's start."""
 
     def __init__(self, operation: Operation, pool: KeyPool | None) -> None:
-        self.operation, self.pool = operation, pool
+        self.operation, self.pool, self.rate = operation, pool, operation.rate
         self.executor = EXECUTORS[type(operation)](operation)
         self.in_flight = 0
         self.due = 0
@@ -78,10 +78,15 @@ class Lane:
         """The first start is due at `base_ns`."""
         self._base = self.due = base_ns
 
+    def turn_to(self, rate: float, now_ns: int) -> None:
+        """From now on at this rate, per second; the next start is due after one period."""
+        self.rate, self._base, self._count = rate, now_ns, 0
+        self.advance()
+
     def advance(self) -> None:
         """Go on to the next start; computed from the base, so that rounding never adds up."""
         self._count += 1
-        self.due = self._base + round(self._count * 1e9 / self.operation.rate)
+        self.due = self._base + round(self._count * 1e9 / self.rate)
 
 
 class Runner:
@@ -124,6 +129,20 @@ class Runner:
                 self._begin(number)
         self._arm()
 
+    def turn_to(self, f: str, rate: float) -> None:
+        """Issue operations of the kind `f` at `rate` per second from now on; unknown kinds are ignored."""
+        begun = {number for _, number in self._schedule}
+        for number, lane in enumerate(self._lanes):
+            if lane.operation.f != f:
+                continue
+            if number in begun:
+                lane.turn_to(rate, self._recorder.now())
+            else:
+                lane.rate = rate
+        self._schedule = [(self._lanes[number].due, number) for number in begun]
+        heapq.heapify(self._schedule)
+        self._arm()
+
     def stop(self) -> None:
         """Issue nothing more."""
         self._schedule.clear()
@@ -146,7 +165,7 @@ class Runner:
 
     def _begin(self, number: int) -> None:
         lane = self._lanes[number]
-        phase = self._random.random() * 1e9 / lane.operation.rate
+        phase = self._random.random() * 1e9 / lane.rate
         lane.begin(self._recorder.now() + round(phase))
         heapq.heappush(self._schedule, (lane.due, number))
 

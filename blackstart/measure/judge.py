@@ -175,6 +175,43 @@ def _mode(bound: Any, found: Measured) -> tuple[str, Verdict]:
     return text, Verdict.PASS if seen else Verdict.FAIL
 
 
+def _declared(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    history, told = found.load.history, []
+    for name, share in _kinds("declared", bound).items():
+        oks = [
+            op
+            for op in (found.load.between(*found.during) if found.during else ())
+            if history.status[op] == OK and history.kinds[history.kind[op]] == name
+        ]
+        if not oks:
+            told.append((f"{name}: no answer during a fault", Verdict.UNKNOWN))
+            continue
+        value = sum(bool(history.degraded.get(op)) for op in oks) / len(oks)
+        verdict = Verdict.PASS if value >= _number(share) else Verdict.FAIL
+        told.append((f"{name} {value * 100:.1f} % of the answers during the fault", verdict))
+    return _together(told)
+
+
+def _goodput(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    told = []
+    for name, rate in _kinds("goodput", bound).items():
+        phase = _during(name, found)
+        if phase is None or phase.availability is None or found.during is None:
+            told.append((f"{name}: nothing was due during a fault", Verdict.UNKNOWN))
+            continue
+        begin, end = found.during
+        value = phase.answers / ((end - begin) / 1e9)
+        verdict = Verdict.PASS if value >= _number(rate) else Verdict.FAIL
+        told.append((f"{name} {value:.1f} a second during the fault", verdict))
+    return _together(told)
+
+
+def _kinds(objective: str, bound: Any) -> Mapping[str, Any]:
+    if not isinstance(bound, Mapping):
+        raise ConfigError(f"{objective} bounds kinds of operations by name, not {bound!r}")
+    return bound
+
+
 def _counted(name: str) -> Judge:
     """What the drill counted and wrote into the events; the last count stands."""
 
@@ -252,12 +289,14 @@ OBJECTIVES: dict[str, Judge] = {
     "interrupted": _interrupted,
     **{name: _latency_of(name) for name in LATENCIES},
     "mode": _mode,
+    "declared": _declared,
+    "goodput": _goodput,
     **{name: _counted(name) for name in COUNTED},
     **{name: _count_of(name) for name in CHECKERS},
 }
 
 #: Objectives that a lagging client or a stolen host can spoil; what the ledger shows stands regardless.
-TIMING = ("rto", "availability", "interrupted", *LATENCIES, "mode")
+TIMING = ("rto", "availability", "goodput", "interrupted", *LATENCIES, "mode", "declared")
 #: What the drill writes when clients are well.
 BASELINE = ("drill", "baseline")
 #: Answers on either side of a comparison of latencies.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from blackstart.measure.alerted import alert_finding
 from blackstart.measure.judge import Finding, baseline_finding, load_finding
 from blackstart.measure.measured import Measured
 from blackstart.model.verdict import Verdict
@@ -17,7 +18,7 @@ from blackstart.model.verdict import Verdict
 #: Findings without which a broken objective is no proof: nothing was injected, or clients were ill before.
 GROUNDS = ("injection", "bite", "premise", "baseline", "load", "fault in force", "stopped")
 #: What the trial itself must show in time; void once a gate tripped.
-IN_TIME = ("observe", "steady state", "outages")
+IN_TIME = ("observe", "steady state", "outages", "alert")
 
 
 def trial_findings(found: Measured) -> list[Finding]:
@@ -30,8 +31,8 @@ def trial_findings(found: Measured) -> list[Finding]:
         blank = [] if found.load.by_due else [load_finding(found)]
         return [*blank, *(_unless_void(f, found) for f in (*told, _outages(found)))]
     told = [_unless_void(f, found) for f in told]
-    if trials[-1].get("expects_alert"):
-        told.append(Finding("alert", trials[-1]["expects_alert"], "no alerts are observed", Verdict.UNKNOWN))
+    if expected := trials[-1].get("expects_alert"):
+        told.append(_unless_void(alert_finding(found.events, str(expected)), found))
     if not found.events.faults:
         # Without a fault RTO is 0 by definition: a test that forgets to inject must not pass.
         if all(f.objective not in GROUNDS for f in told):

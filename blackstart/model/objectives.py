@@ -14,13 +14,31 @@ COUNTS = ("lost", "duplicate", "resurrected", "unexpected", "stale_reads", "spli
 
 
 #: Objectives that bound what the drill itself counted (`drill.count`).
-COUNTED = ("attempts", "probes_at_once", "keys_lost")
+COUNTED = (
+    "attempts",
+    "probes_at_once",
+    "keys_lost",
+    "wrong_answers",
+    "failovers",
+    "overdue",
+    "unended",
+)
 
 #: Objectives that bound a quantile of the latency of kinds of operations.
 LATENCIES = ("p90", "p99")
 
 #: What can only be judged where there was a fault; a placebo leaves them out.
-OF_THE_FAULT = ("availability", "interrupted", *LATENCIES, "mode", "attempts", "probes_at_once")
+OF_THE_FAULT = (
+    "availability",
+    "goodput",
+    "interrupted",
+    *LATENCIES,
+    "mode",
+    "declared",
+    "attempts",
+    "probes_at_once",
+    "wrong_answers",
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +52,12 @@ class Objectives:
     kinds that they name during the fault: `"500ms"`, or `"+150ms"` over the same kind's before it, since
     clients were well (100 answers of either at least; of 200 the p99 is the third slowest, which a machine
     that others use moves by itself: prefer p90 there). `mode` names the degradations that answers may show
-    during the fault; at least one of them must. The checker's counts follow, then those of the drill itself:
-    `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache.
+    during the fault; at least one of them must. `declared` is the share of each kind's answers during the
+    fault that must name a degradation. `goodput` is how many oks a second each kind must have during the
+    fault, for a load beyond what can be served. The checker's counts follow, then those of the drill itself:
+    `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache,
+    `wrong_answers` among those that the drill asked for, `failovers` that came about, work that is `overdue`,
+    streams that broke off `unended`.
     """
 
     rto: Duration | None = None
@@ -45,6 +67,8 @@ class Objectives:
     p90: Mapping[str, Duration] | None = None
     p99: Mapping[str, Duration] | None = None
     mode: Sequence[str] | None = None
+    declared: Mapping[str, float] | None = None
+    goodput: Mapping[str, float] | None = None
     lost: int | None = None
     duplicate: int | None = None
     resurrected: int | None = None
@@ -54,14 +78,22 @@ class Objectives:
     attempts: int | None = None
     probes_at_once: int | None = None
     keys_lost: int | None = None
+    wrong_answers: int | None = None
+    failovers: int | None = None
+    overdue: int | None = None
+    unended: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("rto", "rpo"):
             if (value := getattr(self, name)) is not None:
                 seconds(value)
-        for share in by_kind(self.availability).values():
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-                raise ConfigError(f"availability is a share from 0 to 1, not {share!r}")
+        for name, shares in (("availability", by_kind(self.availability)), ("declared", self.declared or {})):
+            for share in shares.values():
+                if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+                    raise ConfigError(f"{name} is a share from 0 to 1, not {share!r}")
+        for rate in (self.goodput or {}).values():
+            if isinstance(rate, bool) or not isinstance(rate, int | float) or rate <= 0:
+                raise ConfigError(f"goodput is a number of oks a second above 0, not {rate!r}")
         for bound in (*(self.p90 or {}).values(), *(self.p99 or {}).values()):
             margin(bound)
         if self.mode is not None and (isinstance(self.mode, str) or not self.mode):

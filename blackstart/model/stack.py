@@ -108,6 +108,8 @@ class Stack:
     `roles` maps a service to a role resolver (`blackstart.observe`); `steady` holds named conditions;
     `sources` are event sources; `load` is what the open-loop client does (`blackstart.load.LoadPlan`
     factory taking the running stack); `reset` runs between drills; `secrets` are redacted in reports.
+    `given` takes a run's id and says, by instance, which variables that run gives beyond those declared:
+    what is made anew for each, as certificates. It is asked again when a service is started anew.
     The first fault of a drill strikes at a random moment of `detector_period`, the slowest detector's.
     `quorum` says of how many members a service must have left (1 where it is not named).
     """
@@ -121,6 +123,7 @@ class Stack:
     load: Any = None
     reset: Any = None
     configuration: Any = None
+    given: Any = None
     variants: tuple[Variant, ...] = ()
     secrets: tuple[str, ...] = ()
     detector_period: str = "2s"

@@ -1,5 +1,6 @@
 """Event sources and role resolvers: what the components say, beside what clients saw."""
 
+from blackstart.observe.alerts import AlertSource
 from blackstart.observe.breakers import BreakerSource
 from blackstart.observe.containers import ContainerSource
 from blackstart.observe.haproxy import HAProxySource
@@ -10,6 +11,7 @@ from blackstart.observe.source import Source
 from blackstart.observe.until import promoted
 
 __all__ = [
+    "AlertSource",
     "BreakerSource",
     "ContainerSource",
     "HAProxySource",

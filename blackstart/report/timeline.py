@@ -29,7 +29,10 @@ _HIDDEN = frozenset(
 #: Told without their name, which adds nothing.
 _BARE = frozenset({"detail", "reason", "check", "status"})
 #: Steps between two states, which are no turning points themselves.
-_MINOR = frozenset({"check", "active", "failing", "rising", "timeline", "sync_standby", "state"})
+_MINOR = frozenset(
+    {"check", "active", "failing", "rising", "timeline", "sync_standby", "state"}
+    | {"watching", "pending", "withdrawn", "received", "cleared"}
+)
 _FAULT_WORDS = {"begin": "in force", "bite": "seen to bite", "end": "undone"}
 
 
@@ -86,6 +89,8 @@ def _entry(event: Mapping[str, Any]) -> Entry:
         detail = " · ".join(filter(None, (targets and f"on {targets}", str(event.get("bite") or ""))))
     elif source == "gate":
         what, detail = f"gate tripped: {event.get('gate', '?')}", _details(event, "gate")
+    elif source == "alert" and "alert" in event:
+        what, detail = f"{event['alert']} {name}", _details(event, "alert", "state")
     elif "instance" in event and "role" in event:
         what = f"{event['instance']}: {_role(event)}"
         detail = _details(event, "instance", "role", "state", "timeline")
@@ -138,7 +143,7 @@ def _mark(
     by_source: dict[str, int] = {}
     marked = []
     for entry, event in zip(entries, events, strict=True):
-        sign = (entry.source, event.get("event"), event.get("backend"), event.get("dependency"))
+        sign = (entry.source, event.get("event"), *(event.get(k) for k in ("backend", "dependency", "alert")))
         turning = "role" not in event and event.get("event") not in _MINOR and sign not in seen
         if turning and not entry.decisive and min(begins) <= entry.at <= felt_until:
             seen.add(sign)

@@ -55,8 +55,9 @@ def up(
         network(platform.client, _network(run_id), _labels(stack, run_id))
         bare = RunningStack(stack, run_id, platform, {})
         disks.create(bare, tags[stack.sidecar.name], _labels(stack, run_id))
+        env = environments(stack, run_id)
         ports = _in_parallel(
-            {i.name: partial(_pod, stack, i, run_id, platform, tags) for i in stack.instances}
+            {i.name: partial(_pod, stack, i, run_id, platform, tags, env[i.name]) for i in stack.instances}
         )
     except BaseException:
         progress("start failed: removing what was started")
@@ -91,8 +92,19 @@ def reset(running: RunningStack, limit: Duration, progress: Progress | None = No
     return time.monotonic() - began
 
 
+def environments(stack: Stack, run_id: str) -> dict[str, dict[str, str]]:
+    """By instance, the variables of its service in this run: those declared, and those the run gives."""
+    given = stack.given(run_id) if stack.given is not None else {}
+    return {i.name: {**i.env, **given.get(i.name, {})} for i in stack.instances}
+
+
 def _pod(
-    stack: Stack, instance: Instance, run_id: str, platform: DockerPlatform, tags: Mapping[str, str]
+    stack: Stack,
+    instance: Instance,
+    run_id: str,
+    platform: DockerPlatform,
+    tags: Mapping[str, str],
+    env: Mapping[str, str],
 ) -> dict[int, int]:
     """Start the sidecar, make its edges, start the service in its network; returns the host ports."""
     from blackstart.platforms.launch import launch
@@ -117,7 +129,7 @@ def _pod(
         mem_limit=_SIDECAR_MEMORY,
     )
     edges.populate(RunningStack(stack, run_id, platform, {instance.name: ports}), instance.name)
-    _service(bare, instance, tags[instance.image.name], instance.env)
+    _service(bare, instance, tags[instance.image.name], env)
     return ports
 
 
@@ -145,11 +157,13 @@ def reconfigure(running: RunningStack, env: Mapping[str, Mapping[str, str]]) -> 
     services without state. Returns once they are ready; raises PlatformError, SteadyStateError.
     """
 
+    declared = environments(running.stack, running.run_id)
+
     def renew(name: str) -> None:
         instance = running.stack.instance(name)
         image = str(running.platform.inspect(running.container(name))["Config"]["Image"])
         running.platform.remove(running.container(name))
-        _service(running, instance, image, {**instance.env, **env[name]})
+        _service(running, instance, image, {**declared[name], **env[name]})
 
     def ready(name: str) -> str | None:
         condition = running.stack.instance(name).ready

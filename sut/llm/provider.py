@@ -24,10 +24,14 @@ PROBE = "X-Blackstart-Probe"
 
 @dataclass
 class Provider:
-    """`latency` seconds pass before an answer, `per_token` more between the pieces of a stream."""
+    """`latency` seconds pass before an answer, `per_token` more between the pieces of a stream.
+
+    A call of the model `cheap` is answered in its name, as of this node; any other in that of `model`.
+    """
 
     node: str = "llm"
     model: str = "sample"
+    cheap: str = ""
     seed: int = 0
     latency: float = 0.02
     per_token: float = 0.002
@@ -58,11 +62,12 @@ class Provider:
         if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
             raise ValueError("messages must be a non-empty list of objects")
         options = call.body.get("stream_options") or {}
+        model = f"{self.cheap}-{self.node}" if self.cheap and call.model == self.cheap else self.model
         return Chat(
-            model=self.model,
+            model=model,
             streamed=call.streamed,
             id=f"chatcmpl-{self.node}-{self.log.counts.total()}",
-            pieces=tuple(PIECE.findall(say(self.model, self.seed, messages))),
+            pieces=tuple(PIECE.findall(say(model, self.seed, messages))),
             prompt_tokens=sum(len(text_of(message).split()) for message in messages),
             usage_asked=bool(options.get("include_usage")),
         )
@@ -135,11 +140,15 @@ def listen_addresses(hostname: str) -> list[str]:
 
 
 def main() -> None:
-    """Serve until SIGTERM; NODE_NAME, MODEL_NAME, SEED, LATENCY_MS and PORT come from the environment."""
+    """Serve until SIGTERM.
+
+    NODE_NAME, MODEL_NAME, CHEAP_MODEL, SEED, LATENCY_MS and PORT come from the environment.
+    """
     env = os.environ
     provider = Provider(
         node=env.get("NODE_NAME", "llm"),
         model=env.get("MODEL_NAME", "sample"),
+        cheap=env.get("CHEAP_MODEL", ""),
         seed=int(env.get("SEED", "0")),
         latency=float(env.get("LATENCY_MS", "20")) / 1000,
     )

@@ -3,6 +3,7 @@
 #   PATRONI_NAME           this node's plain name, as "pg-1"
 #   ETCD_HOSTS             "etcd-1:2379,etcd-2:2379,etcd-3:2379"
 #   POSTGRES_PASSWORD, REPLICATION_PASSWORD, APP_PASSWORD   samples unless given
+#   TLS_PEM                optional, key and certificate; with them, clients from elsewhere must use TLS
 set -eu
 umask 077
 
@@ -19,6 +20,15 @@ data=/var/lib/postgresql/17/main
 # The container has only just started, so no postmaster can be alive; a stale file that names the process
 # id of another process of ours would keep Postgres from starting after a kill.
 rm -f "$data/postmaster.pid"
+
+# Written once: a restarted node keeps what was rotated meanwhile.
+pem=/run/tls/tls.pem
+if [ -n "${TLS_PEM:-}" ] && [ ! -f "$pem" ]; then
+  printf '%s' "$TLS_PEM" > "$pem.new" && mv "$pem.new" "$pem"
+fi
+unset TLS_PEM
+ssl=off host=host
+[ ! -f "$pem" ] || ssl=on host=hostssl
 
 cat > /etc/patroni/patroni.yml <<YML
 scope: main
@@ -41,6 +51,8 @@ bootstrap:
     maximum_lag_on_failover: 1048576
     primary_start_timeout: 0
     synchronous_mode: true
+    # With etcd away the primary goes on for as long as every other node says that it has no other.
+    failsafe_mode: true
     postgresql:
       use_pg_rewind: true
       use_slots: true
@@ -87,6 +99,10 @@ postgresql:
     blackstart.node: "$PATRONI_NAME"
     unix_socket_directories: /var/run/postgresql
     shared_buffers: 64MB
+    ssl: "$ssl"
+    # One file for both: key and certificate are replaced together, or not at all.
+    ssl_cert_file: $pem
+    ssl_key_file: $pem
     password_encryption: scram-sha-256
     log_line_prefix: "%m [%p] %q%u@%d "
     log_checkpoints: "on"
@@ -105,7 +121,7 @@ postgresql:
     - local replication all trust
     - host all all 127.0.0.1/32 scram-sha-256
     - host replication replicator all scram-sha-256
-    - host all all all scram-sha-256
+    - $host all all all scram-sha-256
 YML
 
 exec patroni /etc/patroni/patroni.yml

@@ -5,6 +5,7 @@
 #   REDIS_PRIMARY     the first primary's name (replica, sentinel)
 #   REDIS_REPLICAS    replicas that the first primary has before a Sentinel begins to watch it; 1
 #   REDIS_SENTINELS   optional, "sentinel-1:26379,...": a restarted node asks them who is primary
+#   TLS_PEM           optional, key and certificate: clients are served with TLS at 6380 besides
 set -eu
 
 role=${REDIS_ROLE:?primary, replica or sentinel}
@@ -12,6 +13,13 @@ role=${REDIS_ROLE:?primary, replica or sentinel}
 # Own address and loopback only: 0.0.0.0 would collide with the sidecar's listeners on 127.0.1.x.
 ip=$(hostname -i | tr ' ' '\n' | grep -m1 -F .)
 config=/var/lib/redis/$role.conf
+
+# Written once: a restarted node keeps what was rotated meanwhile.
+pem=/run/tls/tls.pem
+if [ -n "${TLS_PEM:-}" ] && [ ! -f "$pem" ]; then
+  (umask 077 && printf '%s' "$TLS_PEM" > "$pem.new" && mv "$pem.new" "$pem")
+fi
+unset TLS_PEM
 
 # Redis and Sentinel rewrite their file when roles change, so it is written at the first start only:
 # a node that was demoted or promoted comes back as what it was last.
@@ -61,6 +69,10 @@ server() {
   if [ "$first" = yes ]; then
     # appendonly: a primary that is back before Sentinel notices must not come back empty, or its replica
     # would copy the emptiness.
+    # volatile-lru: cached answers and rate limits have a TTL and may go; the job stream has none and stays.
+    # min-replicas: a primary that is cut off from its replica takes writes for some 5 s more, all of which may be
+    # lost. The price: a Redis that is alone takes none. Answers are not cached then, and jobs wait in Postgres.
+    # With nothing left to evict, writes are refused. maxmemory leaves room for a copy while the log is rewritten.
     cat > "$config" <<CONF
 port 6379
 protected-mode no
@@ -75,8 +87,17 @@ repl-diskless-sync yes
 repl-diskless-sync-delay 0
 repl-ping-replica-period 1
 repl-timeout 10
+min-replicas-to-write 1
+min-replicas-max-lag 5
 replica-announce-ip $REDIS_NAME
 replica-announce-port 6379
+CONF
+    # The plain port stays, for Sentinels, replication and tools inside the pod.
+    [ ! -f "$pem" ] || cat >> "$config" <<CONF
+tls-port 6380
+tls-cert-file $pem
+tls-key-file $pem
+tls-auth-clients no
 CONF
     [ "$role" = primary ] || echo "replicaof ${REDIS_PRIMARY:?the primary to copy} 6379" >> "$config"
   else

@@ -42,6 +42,16 @@ def actions(rehearsal: Rehearsal) -> list[str]:
     return [step.action for step in rehearsal.steps]
 
 
+def test_a_peak_of_the_load_is_told_with_its_end() -> None:
+    def body(drill: Drill) -> None:
+        with drill.peak(chat=48, sql_write=2.5):
+            drill.hold("1s")
+
+    found = rehearsed(body)
+    assert actions(found) == ["peak", "hold", "calm"]
+    assert found.steps[0].name == "chat 48/s, sql-write 2.5/s"
+
+
 def test_what_a_body_asks_for_is_written_down_in_order() -> None:
     def body(drill: Drill) -> None:
         with drill.inject(edge_down("app-1", "postgres.primary")):

@@ -113,6 +113,8 @@ ELSEWHERE = {
     "page_corrupted": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",
     "postgres_connections": "is undone as cpu_hog is, by ending its holder: tests/faults/test_resources.py",
     "redis_connections": "takes ten thousand connections there: tests/faults/test_resources.py",
+    "redis_memory_full": "evicts what others need: tests/faults/test_data.py",
+    "replay_paused": "needs a standby, which the sample has: experiments/test_postgres.py",
     "rows_deleted": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",
     "switchover": "needs Patroni, and has nothing to undo: experiments/test_postgres.py",
     "table_dropped": "needs a Postgres, and has nothing to undo: tests/faults/test_data.py",

@@ -14,6 +14,8 @@ from blackstart.faults import (
     archiving_fails,
     cache_flushed,
     page_corrupted,
+    redis_memory_full,
+    replay_paused,
     rows_deleted,
     secret_revoked,
     table_dropped,
@@ -78,6 +80,8 @@ def ids(running: RunningStack) -> set[int]:
         (lambda: secret_revoked("db", "app", psql="psql 'x"), "is no command"),
         (lambda: archiving_fails("db", psql=" "), "connects as superuser"),
         (lambda: cache_flushed("store", redis=" "), "redis-cli"),
+        (lambda: redis_memory_full("store", redis=" "), "redis-cli"),
+        (lambda: redis_memory_full("store", limit="much"), "not a size"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_can(make: Callable[[], Fault], named: str) -> None:
@@ -205,3 +209,22 @@ def test_a_flushed_cache_has_forgotten_what_clients_wrote(small: RunningStack) -
             cache_flushed("store").plan(small)
     finally:
         redis("replicaof", "no", "one")
+
+
+@pytest.mark.integration
+def test_a_full_redis_refuses_writes_until_it_is_undone(small: RunningStack) -> None:
+    def redis(*words: str) -> str:
+        return small.exec("store-1", ["redis-cli", *words]).output.strip()
+
+    before = redis("config", "get", "maxmemory")
+    with in_force(redis_memory_full("store"), small) as bite:
+        assert "refused" in bite
+        assert "OOM" in redis("set", "more", "1")
+    assert redis("set", "more", "1") == "OK"
+    assert redis("config", "get", "maxmemory") == before
+
+
+@pytest.mark.integration
+def test_the_replay_of_a_primary_cannot_be_paused(database: RunningStack) -> None:
+    with pytest.raises(InjectionError, match="no standby"):
+        replay_paused("db").plan(database)

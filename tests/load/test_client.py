@@ -24,7 +24,7 @@ from blackstart.history.reader import read_history
 from blackstart.load.operations import HttpOperation, LoadPlan
 from blackstart.load.process import LoadProcess
 from blackstart.measure.check import check
-from blackstart.model.errors import LoadError
+from blackstart.model.errors import ConfigError, LoadError
 from blackstart.platforms.waiting import wait_for
 
 Line = dict[str, Any]
@@ -327,3 +327,30 @@ def test_200_operations_a_second_start_in_time(server: Server, tmp_path: Path) -
     assert len(lags) >= 1900
     assert lags[int(0.99 * len(lags))] <= 5.0, "start lag p99, ms"
     assert ("fail", "not-started") not in ends(load)
+
+
+def test_a_rate_can_be_changed_in_the_middle_and_back(load: LoadProcess) -> None:
+    load.start()
+    load.wait_clean(1, limit="15s")
+
+    def due(since_ns: int) -> list[int]:
+        return [
+            line["intended"]
+            for line in lines(load)
+            if (line["f"], line["type"]) == ("chat", "invoke") and line["intended"] >= since_ns
+        ]
+
+    changed = max(due(0))
+    load.turn_to({"chat": 200})
+    wait_for("a hundred chats at the new rate", lambda: len(due(changed)) > 100 or None, limit="15s")
+    gaps = [b - a for a, b in itertools.pairwise(due(changed)[20:80])]
+    assert max(gaps) - min(gaps) <= 1, "on an absolute schedule, rounded to the ns"
+    assert gaps[0] == pytest.approx(5e6, abs=1)
+    load.turn_to({"chat": 40})
+    back = max(due(0))
+    wait_for("chats at the rate of before", lambda: len(due(back)) > 20 or None, limit="15s")
+    assert due(back)[-1] - due(back)[-2] == pytest.approx(25e6, abs=1)
+    with pytest.raises(ConfigError, match="sql"):
+        load.turn_to({"sql": 1})
+    load.stop()
+    assert_lawful(load)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from blackstart.load.http import HttpExecutor
+from blackstart.load.http import BROKEN, HttpExecutor
 from blackstart.load.operations import HttpOperation
 from blackstart.load.outcome import Outcome
 
@@ -185,7 +185,81 @@ def test_a_connection_that_the_server_closed_while_idle_costs_no_operation() -> 
     run(main())
 
 
-def test_the_next_url_is_tried_only_if_nothing_was_sent() -> None:
+def saying(answer: bytes | None, *, reset: bool = False) -> Handler:
+    """Takes one request and answers so, or hangs up."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer is not None:
+            writer.write(answer)
+            return
+        if reset:
+            writer.transport.abort()
+        else:
+            writer.close()
+
+    return handler
+
+
+REFUSED = b"HTTP/1.1 503 Busy\r\nX-Not-Applied: true\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize(
+    ("more", "second", "expected"),
+    [
+        ({"headers": {"idempotency-key": "{id}"}}, OK, ("ok", None)),
+        ({"method": "GET", "body": None}, OK, ("ok", None)),
+        ({"method": "GET", "body": None}, None, ("info", None)),
+        # The broken try may have been applied, whatever the second one hears.
+        ({"headers": {"Idempotency-Key": "{id}"}}, REFUSED, ("info", "http-503")),
+        ({}, OK, ("info", None)),
+    ],
+)
+def test_a_broken_request_that_may_be_repeated_goes_to_the_next_url(
+    more: dict[str, Any], second: bytes | None, expected: tuple[str, str | None], reset: bool
+) -> None:
+    async def main() -> None:
+        _, bad = await listen(saying(None, reset=reset))
+        _, good = await listen(saying(second))
+        executor = HttpExecutor(operation(good, bad, **more))  # the first turn is the second URL's
+        outcome = await executor(VALUES, None)
+        assert outcome.type == expected[0]
+        if expected[1] is not None:
+            assert outcome.error == expected[1]
+        elif outcome.type == "info":
+            assert outcome.error in BROKEN
+
+    run(main())
+
+
+def test_a_broken_request_stays_indeterminate_when_no_other_url_connects() -> None:
+    async def main() -> None:
+        _, bad = await listen(saying(None))
+        executor = HttpExecutor(operation(free_url(), bad, headers={"Idempotency-Key": "{id}"}))
+        outcome = await executor(VALUES, None)
+        assert (outcome.type, outcome.error in BROKEN) == ("info", True)
+
+    run(main())
+
+
+def test_a_request_without_an_answer_in_time_is_not_repeated() -> None:
+    async def main() -> None:
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.Event().wait()
+
+        counting = Counting()
+        _, bad = await listen(silent)
+        _, good = await listen(counting)
+        executor = HttpExecutor(operation(good, bad, headers={"Idempotency-Key": "{id}"}))
+        outcome = await executor(VALUES, None)
+        assert (outcome.type, outcome.error) == ("info", "timeout")
+        assert counting.seen == []
+
+    run(main())
+
+
+def test_of_what_cannot_be_repeated_the_next_url_is_tried_only_if_nothing_was_sent() -> None:
     async def main() -> None:
         counting = Counting()
         _, good = await listen(counting)

@@ -55,6 +55,37 @@ def test_an_ok_carries_what_the_answer_says_of_itself() -> None:
     assert of_answer(plain, 200, {}, body, "").fields == {"degraded": ["cache"], "replica": "app-2"}
 
 
+STREAM = HttpOperation(
+    f="s",
+    urls=("http://a",),
+    id="{id}",
+    ack="id",
+    stream={"piece": "token.text", "void": "reset", "done": "done", "whole": "answer"},
+)
+TOKENS = b'event: token\ndata: {"text": "a "}\n\nevent: token\ndata: {"text": "b"}\n\n'
+DONE = b'event: done\ndata: {"id": "7", "answer": "a b", "degraded": ["no-tool"]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (TOKENS + DONE, ("ok", None)),
+        (DONE, ("ok", None)),
+        (b'event: token\ndata: {"text": "x"}\n\nevent: reset\ndata: {}\n\n' + TOKENS + DONE, ("ok", None)),
+        (b'event: token\ndata: {"text": "x"}\n\n' + TOKENS + DONE, ("info", "incoherent")),
+        (TOKENS, ("info", "no-end")),
+        (TOKENS + b'event: error\ndata: {"status": 503}\n\n', ("info", "event-error")),
+        (TOKENS + b"event: done\ndata: {\n\n", ("info", "bad-json")),
+        (DONE.replace(b"7", b"8"), ("info", "not-acknowledged")),
+        (b"", ("info", "no-end")),
+    ],
+)
+def test_a_stream_is_ok_if_what_was_said_is_the_answer(body: bytes, expected: tuple[str, str | None]) -> None:
+    outcome = of_answer(STREAM, 200, {}, body, "7")
+    assert (outcome.type, outcome.error) == expected
+    assert outcome.type != "ok" or outcome.fields == {"degraded": ["no-tool"]}
+
+
 @pytest.mark.parametrize(
     ("state", "kind"),
     [

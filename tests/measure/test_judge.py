@@ -350,3 +350,33 @@ def test_what_the_drill_counted(tmp_path: Path, value: int | None, wanted: str) 
 def told(event: str, at_s: int = 9, **fields: Any) -> dict[str, Any]:
     """What the drill itself writes into the events."""
     return {"time": at_s * 1_000_000_000, "source": "drill", "event": event, **fields}
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(0.5, Verdict.PASS), (0.51, Verdict.FAIL)])
+def test_declared_is_the_share_of_answers_that_name_a_degradation(
+    bound: float, expected: Verdict, tmp_path: Path
+) -> None:
+    script = Script().steady("chat", 0, 5).op("chat", 5.2, degraded=["stale"]).op("chat", 5.4, degraded=[])
+    script.op("chat", 5.6, degraded=["stale"]).op("chat", 5.8).op("sql", 5.9).steady("chat", 6, 20)
+    found = one(script, tmp_path, "declared", objectives(declared={"chat": bound}), *FAULT)
+    assert (found.verdict, found.measured) == (expected, "chat 50.0 % of the answers during the fault")
+
+
+def test_declared_without_answers_is_unknown(tmp_path: Path) -> None:
+    found = one(around(5, 6), tmp_path, "declared", objectives(declared={"chat": 0.5}), *FAULT)
+    assert found.verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(4, Verdict.PASS), (4.1, Verdict.FAIL)])
+def test_goodput_counts_oks_a_second_of_the_fault(bound: float, expected: Verdict, tmp_path: Path) -> None:
+    script = Script().steady("chat", 0, 5).steady("sql", 0, 20)
+    for n in range(8):
+        script.op("chat", 5 + n / 8 + 0.01, "ok" if n % 2 else "fail", took=0.001)
+    script.steady("chat", 6, 20)
+    found = one(script, tmp_path, "goodput", objectives(goodput={"chat": bound}), *FAULT)
+    assert (found.verdict, found.measured) == (expected, "chat 4.0 a second during the fault")
+
+
+def test_goodput_of_a_kind_that_is_not_there_is_unknown(tmp_path: Path) -> None:
+    found = one(around(5, 6), tmp_path, "goodput", objectives(goodput={"chat": 1}), *FAULT)
+    assert found.verdict is Verdict.UNKNOWN

@@ -17,7 +17,7 @@ IMAGE = Image("none", RECORDED)
 
 
 def recorded(name: str) -> bytes:
-    """A body as the real component sent it (Patroni 4.0.7, HAProxy 3.0, the sample app)."""
+    """A body as the real component sent it (Patroni 4.0.7, HAProxy 3.0, Prometheus 2.42, the sample app)."""
     return (RECORDED / name).read_bytes()
 
 

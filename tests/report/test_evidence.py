@@ -162,6 +162,20 @@ def test_the_timeline_merges_and_marks_the_turning_points() -> None:
     ]
 
 
+def test_an_alert_is_told_by_its_name_and_marks_the_moment_it_fires() -> None:
+    fault = {"source": "fault", "fault": {"kind": "kill", "target": "pg-1"}, "targets": ["pg-1"]}
+    alert = {"source": "alert", "instance": "prometheus-1", "alert": "NoPrimary", "labels": ""}
+    events = [
+        {**fault, "time": 10 * S, "event": "begin"},
+        {**alert, "time": round(10.1 * S), "event": "pending", "state": "pending"},
+        {**alert, "time": round(10.2 * S), "event": "firing", "state": "firing", "was": "pending"},
+    ]
+    samples = aggregate(load(300, 10))
+    told = timeline.build(events, [], samples, [])[1:]
+    assert [(e.what, e.decisive) for e in told] == [("NoPrimary pending", False), ("NoPrimary firing", True)]
+    assert "prometheus-1" in told[1].detail
+
+
 def test_an_outage_until_the_end_of_the_load_is_not_called_served_again() -> None:
     samples = aggregate(load(100, 10))
     outage = {"f": "write", "begin_s": 5, "end_s": samples.end, "lo_s": 4, "hi_s": 5, "ok_ratio": 0}

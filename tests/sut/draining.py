@@ -20,16 +20,7 @@ from sut.app.service.readiness import Readiness
 from sut.app.service.runner import Emit
 from sut.app.service.state import Answer, Turn
 
-from .fakes import FakeRunner
-
-
-class NoEmbedder:
-    """Never asked here."""
-
-    model = "none"
-
-    async def embed(self, texts: object) -> list[list[float]]:
-        raise AssertionError
+from .fakes import FakeIngester, FakeRunner, NoEmbedder
 
 
 @dataclass
@@ -53,8 +44,8 @@ def main(secret: str) -> None:
     readiness = Readiness(pool, NoEmbedder())
     readiness.reason = None
     app = make_app(metrics)
-    app.state.parts = Parts(Settings(jwt_secret=secret), metrics, runner, readiness, {})
-    config = uvicorn.Config(app, loop="uvloop", http="httptools", log_config=None)
+    app.state.parts = Parts(Settings(jwt_secret=secret), metrics, runner, readiness, {}, FakeIngester())
+    config = uvicorn.Config(app, loop="asyncio", http="httptools", log_config=None)
     server = DrainingServer(config, drain=1.0, on_drain=readiness.drain)
     runner.servers.append(server)
     [listening] = bind(["127.0.0.1"], 0)

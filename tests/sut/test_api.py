@@ -13,26 +13,19 @@ from fastapi.testclient import TestClient
 from sut.app.service.api import Parts, make_app
 from sut.app.service.config import Settings
 from sut.app.service.database import make_pool
+from sut.app.service.documents_api import MOST
 from sut.app.service.errors import Refusal
 from sut.app.service.health import Dependency
+from sut.app.service.ingest import Document
 from sut.app.service.metrics import Metrics
 from sut.app.service.readiness import Readiness
 from sut.app.service.state import Answer
 from sut.load import token
 
-from .fakes import FakeRunner
+from .fakes import FakeIngester, FakeRunner, NoEmbedder
 
 SECRET = "a secret of at least thirty-two bytes"
 BODY = {"session": "s1", "message": "How?"}
-
-
-class NoEmbedder:
-    """Never asked here."""
-
-    model = "none"
-
-    async def embed(self, texts: object) -> list[list[float]]:
-        raise AssertionError
 
 
 async def good() -> None:
@@ -50,13 +43,18 @@ def runner() -> FakeRunner:
 
 
 @pytest.fixture
-def parts(runner: FakeRunner) -> Parts:
+def ingester() -> FakeIngester:
+    return FakeIngester()
+
+
+@pytest.fixture
+def parts(runner: FakeRunner, ingester: FakeIngester) -> Parts:
     metrics = Metrics()
     metrics.breaker("llm-primary")
     pool = make_pool("postgresql://nowhere/", name="unused", size=1, check_timeout=1)
     dependencies = {"postgres": Dependency(good, vital=True), "redis": Dependency(good)}
     settings = Settings(node="app-1", zone="a", jwt_secret=SECRET)
-    return Parts(settings, metrics, runner, Readiness(pool, NoEmbedder()), dependencies)
+    return Parts(settings, metrics, runner, Readiness(pool, NoEmbedder()), dependencies, ingester)
 
 
 @pytest.fixture
@@ -99,7 +97,7 @@ def test_a_chat_names_its_degradations_replica_and_trace(client: TestClient, run
     ],
     ids=["none", "empty", "scheme", "garbage", "forged", "expired"],
 )
-@pytest.mark.parametrize("path", ["/chat", "/chat/stream", "/session/s1"])
+@pytest.mark.parametrize("path", ["/chat", "/chat/stream", "/documents", "/session/s1"])
 def test_nobody_gets_in_without_a_valid_token(
     client: TestClient, runner: FakeRunner, header: str, path: str
 ) -> None:
@@ -234,6 +232,53 @@ def test_health_tells_degraded_from_unusable(
     with TestClient(app) as client:
         answer = client.get("/health")
     assert (answer.json()["status"], answer.status_code) == (status, code)
+
+
+def test_a_session_read_from_the_standby_is_declared_and_counted(
+    client: TestClient, runner: FakeRunner
+) -> None:
+    assert client.get("/session/s1").json()["degraded"] == []
+    runner.read_degraded = ("read-only",)
+    assert client.get("/session/s1").json()["degraded"] == ["read-only"]
+    assert 'app_degradations_total{mode="read-only"} 1.0' in client.get("/metrics").text
+
+
+def test_documents_are_taken_in_for_the_user_of_the_token(client: TestClient, ingester: FakeIngester) -> None:
+    body = {"documents": [{"id": "d1", "content": "one"}, {"id": "d2", "content": "two"}]}
+    answer = client.post("/documents", json=body)
+    assert (answer.status_code, answer.json()) == (200, {"ids": ["d1", "d2"], "changed": 2})
+    assert ingester.taken == [("ann", Document("d1", "one")), ("ann", Document("d2", "two"))]
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        [],
+        [{"id": "d1"}],
+        [{"id": "", "content": "x"}],
+        [{"id": "d\n1", "content": "x"}],
+        [{"id": "d" * 129, "content": "x"}],
+        [{"id": "d1", "content": ""}],
+        [{"id": "d1", "content": " \n"}],
+        [{"id": "d1", "content": "nul \x00"}],
+        [{"id": "d1", "content": "x" * 3001}],
+        [{"id": "d1", "content": "x"}, {"id": "d1", "content": "y"}],
+        [{"id": f"d{n}", "content": "x"} for n in range(MOST + 1)],
+    ],
+)
+def test_malformed_documents_are_refused(
+    client: TestClient, ingester: FakeIngester, documents: list[dict[str, str]]
+) -> None:
+    assert client.post("/documents", json={"documents": documents}).status_code == 422
+    assert ingester.taken == []
+
+
+def test_documents_that_cannot_be_embedded_are_to_be_sent_again(
+    client: TestClient, ingester: FakeIngester
+) -> None:
+    ingester.outcome = Refusal(503, "the embeddings do not answer", retry_after=2, not_applied=True)
+    answer = client.post("/documents", json={"documents": [{"id": "d1", "content": "one"}]})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
 def test_metrics_count_routes_degradations_and_breakers(client: TestClient) -> None:

@@ -110,3 +110,89 @@ def test_a_late_result_of_a_call_begun_before_it_opened_counts_for_nothing() -> 
         for _ in range(3):
             fail(breaker)
     assert now(breaker) is State.OPEN
+
+
+def test_of_many_calls_at_once_one_alone_probes_until_it_is_over() -> None:
+    clock = Clock()
+    breaker, _ = make(clock)
+    for _ in range(3):
+        fail(breaker)
+    clock.now = 2.0
+    probing, most = 0, 0
+
+    async def call() -> None:
+        nonlocal probing, most
+        with contextlib.suppress(BreakerOpen, OSError), breaker.guard():
+            probing += 1
+            most = max(most, probing)
+            await asyncio.sleep(0)
+            probing -= 1
+            raise OSError
+
+    async def go() -> None:
+        await asyncio.gather(*(call() for _ in range(20)))
+        clock.now = 4.0
+        await asyncio.gather(*(call() for _ in range(20)))
+
+    asyncio.run(go())
+    assert most == 1
+    assert now(breaker) is State.OPEN
+
+
+def test_what_is_not_blamed_neither_opens_nor_closes_it() -> None:
+    clock = Clock()
+    breaker = Breaker("x", failures=1, clock=clock, blame=lambda error: not isinstance(error, ValueError))
+    with contextlib.suppress(ValueError), breaker.guard():
+        raise ValueError
+    assert now(breaker) is State.CLOSED
+    fail(breaker)
+    clock.now = 2.0
+    with contextlib.suppress(ValueError), breaker.guard():
+        raise ValueError
+    assert now(breaker) is State.HALF_OPEN
+    with breaker.guard():
+        pass
+    assert now(breaker) is State.CLOSED
+
+
+def test_a_dependency_that_asks_for_time_gets_it_even_when_it_is_already_open() -> None:
+    clock = Clock()
+    breaker, seen = make(clock)
+    breaker.hold(20)
+    assert breaker.wait_s == 20
+    breaker.hold(5)
+    clock.now = 19.9
+    assert now(breaker) is State.OPEN
+    clock.now = 20
+    assert now(breaker) is State.HALF_OPEN
+    fail(breaker)
+    breaker.hold(7)
+    clock.now = 26.9
+    assert now(breaker) is State.OPEN
+    clock.now = 27
+    assert now(breaker) is State.HALF_OPEN
+    assert breaker.wait_s == 0
+    assert seen == [State.OPEN, State.HALF_OPEN, State.OPEN, State.HALF_OPEN]
+
+
+def test_one_that_nobody_asks_forgets() -> None:
+    clock = Clock()
+    breaker, _ = make(clock)
+    for _ in range(3):
+        fail(breaker)
+    clock.now = 11.9
+    assert now(breaker) is State.HALF_OPEN
+    with breaker.guard():
+        clock.now = 12.1
+        assert now(breaker) is State.HALF_OPEN, "a probe is under way"
+    breaker.hold(1)
+    clock.now = 23.1
+    assert now(breaker) is State.CLOSED
+
+
+def test_without_a_limit_it_never_opens() -> None:
+    breaker = Breaker("x", failures=None, clock=Clock())
+    for _ in range(1000):
+        fail(breaker)
+    breaker.hold(60)
+    assert now(breaker) is State.CLOSED

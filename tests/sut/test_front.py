@@ -21,12 +21,13 @@ def programs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def front(programs: Path, without: str = "none") -> dict[str, list[str]]:
+def front(programs: Path, without: str = "none", **more: str) -> dict[str, list[str]]:
     """The lines of each section of the configuration, comments left out."""
     settings = {"HAPROXY_ROLE": "front", "BACKENDS": "app-1,app-2", "WITHOUT": without}
     folders = {"TEMPLATES": str(HAPROXY), "RUN": str(programs), "PATH": f"{programs}:{os.environ['PATH']}"}
+    folders["TLS"] = str(programs)
     entry = ["sh", str(HAPROXY / "entrypoint.sh")]
-    subprocess.run(entry, env={**settings, **folders}, check=True, timeout=10)
+    subprocess.run(entry, env={**settings, **folders, **more}, check=True, timeout=10)
     sections: dict[str, list[str]] = {}
     for line in (programs / "haproxy.cfg").read_text().splitlines():
         if line and not line.startswith((" ", "#")):
@@ -43,8 +44,14 @@ def servers(section: list[str]) -> list[str]:
 def test_the_front_fails_open_to_the_same_replicas_with_the_same_retries(programs: Path) -> None:
     told = front(programs)
     assert "use_backend app_any if { nbsrv(app) lt 1 }" in told["frontend front"]
-    assert servers(told["backend app"]) == ["server app-1 app-1:8000", "server app-2 app-2:8000"]
-    assert servers(told["backend app_any"]) == [f"{line} no-check" for line in servers(told["backend app"])]
+    assert servers(told["backend app"]) == [
+        "server app-1 app-1:8000 slowstart 5s",
+        "server app-2 app-2:8000 slowstart 5s",
+    ]
+    assert servers(told["backend app_any"]) == [
+        "server app-1 app-1:8000 no-check",
+        "server app-2 app-2:8000 no-check",
+    ]
     for backend in ("backend app", "backend app_any"):
         assert [line for line in told[backend] if "retr" in line or "redispatch" in line] == RETRIES
 
@@ -68,4 +75,29 @@ def test_the_control_without_redispatch_neither_checks_nor_retries(programs: Pat
         assert len(servers(told[backend])) == 2
     # Unchecked servers count as up: the control never comes to the other backend.
     assert not [line for lines in told.values() for line in lines if line.startswith("default-server")]
-    assert not [line for line in told["backend app"] if "check" in line]
+    assert not [line for line in told["backend app"] if "check" in line or "slowstart" in line]
+
+
+def test_the_control_of_a_single_front_takes_its_listeners_and_nothing_else(programs: Path) -> None:
+    whole, told = front(programs), front(programs, "clients")
+    assert [line for line in whole["frontend front"] if line.startswith("bind")]
+    assert not [line for line in told["frontend front"] if line.startswith("bind")]
+    assert told["frontend stats"] == whole["frontend stats"]
+    assert told["backend app"] == whole["backend app"]
+
+
+def test_clients_are_served_with_the_certificate_that_the_run_gave(programs: Path) -> None:
+    pem = programs / "tls.pem"
+    assert "bind 127.0.0.1:8443" in front(programs)["frontend front"]
+    told = front(programs, TLS_PEM="key and certificate\n")
+    binds = [line for line in told["frontend front"] if line.startswith("bind")]
+    assert binds == [f"bind {ip}:8443 ssl crt {pem}" for ip in ("10.0.0.9", "127.0.0.1")]
+    assert (pem.read_text(), pem.stat().st_mode & 0o777) == ("key and certificate\n", 0o600)
+    assert not [line for line in told["frontend stats"] if "ssl" in line]
+
+
+def test_a_restarted_front_keeps_the_certificate_that_was_rotated(programs: Path) -> None:
+    front(programs, TLS_PEM="first")
+    (programs / "tls.pem").write_text("second")
+    front(programs, TLS_PEM="first")
+    assert (programs / "tls.pem").read_text() == "second"

@@ -9,13 +9,11 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
-from sut.app.service.breaker import Breaker
-from sut.app.service.errors import Refusal
+from sut.app.service.errors import ModelsUnavailable, Refusal
 from sut.app.service.graph import build
-from sut.app.service.llm import Models
 from sut.app.service.state import Answer, ChatState, Exchange, Turn, TurnContext, fresh
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, models, turn
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "s1"}}
 
@@ -26,11 +24,13 @@ class Bench:
 
     cache: FakeCache = field(default_factory=FakeCache)
     retriever: FakeRetriever = field(default_factory=FakeRetriever)
+    tool: FakeTool = field(default_factory=FakeTool)
     primary: FakeModel = field(default_factory=FakeModel)
     fallback: FakeModel = field(default_factory=lambda: FakeModel("model-2"))
     saver: InMemorySaver = field(default_factory=InMemorySaver)
     stored: list[Answer] = field(default_factory=list)
     fail_store: bool = False
+    serve_stale: bool = True
 
     async def store(self, turn: Turn, answer: Answer) -> Answer:
         if self.fail_store:
@@ -40,8 +40,18 @@ class Bench:
 
     def run(self, asked: Turn, *, resume: bool = False, history: tuple[Exchange, ...] = ()) -> ChatState:
         graph = build().copy(update={"checkpointer": self.saver})
-        models = Models(self.primary, self.fallback, Breaker("llm-primary"), timeout=1)
-        context = TurnContext(asked, self.cache, self.retriever, models, self.store, history)
+        asking = models(self.primary, self.fallback)
+        context = TurnContext(
+            asked,
+            self.cache,
+            self.retriever,
+            self.tool,
+            asking,
+            self.store,
+            history,
+            None,
+            self.serve_stale,
+        )
 
         async def go() -> ChatState:
             entry = None if resume else fresh(asked)
@@ -94,11 +104,62 @@ def test_a_degraded_answer_is_not_cached() -> None:
     assert bench.cache.kept == {}
 
 
+def test_a_tool_that_fails_costs_its_result_only() -> None:
+    bench = Bench(tool=FakeTool(down=True))
+    bench.run(turn())
+    assert bench.stored == [Answer("hello there", ("no-tool",), "model-1")]
+    assert "one\ntwo" in str(bench.primary.seen[0][0].content)
+    assert bench.cache.kept == {}
+
+
+def test_documents_of_a_late_standby_are_used_and_declared() -> None:
+    bench = Bench(retriever=FakeRetriever(stale=True))
+    bench.run(turn())
+    assert bench.stored == [Answer("hello there", ("stale",), "model-1")]
+    assert "one\ntwo" in str(bench.primary.seen[0][0].content)
+
+
+def no_model() -> Bench:
+    """A bench whose cache holds an old answer to the turn's question, and whose models have failed since."""
+    bench = Bench()
+    bench.run(turn("k1"))
+    bench.cache.old = True
+    bench.primary.fail_after = bench.fallback.fail_after = 0
+    return bench
+
+
+def test_without_a_model_an_earlier_answer_is_given_and_declared() -> None:
+    bench = no_model()
+    bench.run(turn("k2"))
+    assert bench.stored[1] == Answer("hello there", ("cached",), "cache")
+
+
+@pytest.mark.parametrize("why", ["another question", "another user", "no cache", "switched off"])
+def test_without_a_model_and_an_earlier_answer_the_turn_is_not_answered(why: str) -> None:
+    bench = no_model()
+    bench.cache.down = why == "no cache"
+    bench.serve_stale = why != "switched off"
+    message = "What else?" if why == "another question" else "How?"
+    with pytest.raises(ModelsUnavailable):
+        bench.run(turn("k2", message=message, subject="bob" if why == "another user" else "ann"))
+    assert len(bench.stored) == 1
+
+
+def test_an_old_answer_is_not_given_while_a_model_answers() -> None:
+    bench = Bench()
+    bench.run(turn("k1"))
+    bench.cache.old = True
+    bench.run(turn("k2"))
+    assert bench.stored[1] == Answer("hello there", (), "model-1")
+    assert bench.primary.calls == 2
+
+
 def test_the_model_sees_documents_and_the_exchanges_in_their_order() -> None:
     bench = Bench()
     bench.run(turn(message="three"), history=(("one\x07", "first"), ("two", "second")))
     [seen] = bench.primary.seen
     assert "one\ntwo" in str(seen[0].content)
+    assert "News: three" in str(seen[0].content)
     assert [message.content for message in seen[1:]] == ["one", "first", "two", "second", "three"]
 
 

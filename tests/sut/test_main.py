@@ -48,6 +48,7 @@ class FakePool:
     """Lends `size` connections at a time."""
 
     size: int
+    name: str = "fake"
     places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +71,10 @@ class FakePool:
 
     async def close(self, timeout: float) -> None:
         """As AsyncConnectionPool."""
+
+    def get_stats(self) -> dict[str, int]:
+        """As AsyncConnectionPool."""
+        return {}
 
 
 def test_slow_turns_on_every_connection_do_not_make_a_replica_unready(
@@ -97,7 +102,45 @@ def test_slow_turns_on_every_connection_do_not_make_a_replica_unready(
             assert found["status"] == "ok"
 
     asyncio.run(go())
-    assert {name: pool.size for name, pool in pools.items()} == {"turns": 6, "probes": 1, "documents": 2}
+    assert {name: pool.size for name, pool in pools.items()} == {
+        "turns": 4,
+        "probes": 1,
+        "documents": 2,
+        "documents-primary": 2,
+        "reading": 2,
+    }
+
+
+def test_a_worker_answers_its_probes_only() -> None:
+    paths = {
+        role: set(main.make_service(Settings(role=role, jwt_secret=SECRET)).openapi()["paths"])
+        for role in ("app", "worker")
+    }
+    probes = {"/health/live", "/health/ready", "/health", "/metrics"}
+    assert paths["worker"] == probes
+    assert paths["app"] > probes | {"/chat", "/jobs", "/jobs/{job}", "/jobs/{job}/resume"}
+
+
+def test_a_worker_consumes_jobs_for_as_long_as_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    @asynccontextmanager
+    async def consuming(*_: Any) -> AsyncIterator[None]:
+        said.append("begins")
+        yield
+        said.append("ends")
+
+    monkeypatch.setattr(main, "make_pool", lambda dsn, *, name, size, **_: FakePool(size))
+    monkeypatch.setattr(main, "consuming", consuming)
+
+    async def serve(role: str) -> None:
+        app = main.make_service(Settings(role=role, jwt_secret=SECRET))
+        async with app.router.lifespan_context(app):
+            said.append(f"{role} serves")
+
+    asyncio.run(serve("worker"))
+    asyncio.run(serve("app"))
+    assert said == ["begins", "worker serves", "ends", "app serves"]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from sut.app.service import readiness as module
 from sut.app.service.database import Pool
 from sut.app.service.readiness import Readiness
 
+from .fakes import NoEmbedder
+
 
 class StuckPool:
     """Its server takes a statement and never answers."""
@@ -26,15 +28,6 @@ class StuckPool:
     async def execute(self, query: str) -> None:
         self.asked += 1
         await asyncio.Event().wait()
-
-
-class NoEmbedder:
-    """Never asked here."""
-
-    model = "none"
-
-    async def embed(self, texts: object) -> list[list[float]]:
-        raise AssertionError
 
 
 def test_a_round_of_vectors_that_hangs_gives_its_connection_back(monkeypatch: pytest.MonkeyPatch) -> None:

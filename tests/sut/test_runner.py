@@ -13,15 +13,13 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from sut.app.service import runner as module
 from sut.app.service import turns
-from sut.app.service.breaker import Breaker
 from sut.app.service.database import Pool
 from sut.app.service.errors import Broken, Refusal
 from sut.app.service.graph import build
-from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.state import Answer, Turn
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, nothing, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, models, nothing, turn
 
 
 class FakeConnection:
@@ -40,6 +38,7 @@ class Database:
     monkeypatch: pytest.MonkeyPatch
     admitted: set[str] = field(default_factory=set)
     stored: dict[str, tuple[str, Answer]] = field(default_factory=dict)
+    connections: list[FakeConnection] = field(default_factory=list)
     attempts: int = 0
     before_admit: Hook = nothing
     after_store: Hook = nothing
@@ -49,16 +48,17 @@ class Database:
         for name in ("lock", "admit", "store", "unlock"):
             self.monkeypatch.setattr(turns, name, getattr(self, name))
         saver = InMemorySaver()
-        self.monkeypatch.setattr(module, "TurnSaver", lambda conn: saver)
+        self.monkeypatch.setattr(module, "ChatSaver", lambda conn, box: saver)
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:
-        yield FakeConnection()
+        self.connections.append(FakeConnection())
+        yield self.connections[-1]
 
     async def lock(self, conn: object, session: str) -> None:
         self.attempts += 1
 
-    async def admit(self, conn: object, turn: Turn) -> turns.Admission:
+    async def admit(self, conn: object, turn: Turn, *__: object) -> turns.Admission:
         await self.before_admit()
         again = turn.id in self.admitted
         self.admitted.add(turn.id)
@@ -81,10 +81,18 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Database:
 
 
 def make(database: Database, model: FakeModel | None = None, deadline: float = 4.0) -> Runner:
-    models = Models(model or FakeModel(), FakeModel("model-2"), Breaker("llm-primary"), timeout=4.0)
+    asking = models(model or FakeModel(), FakeModel("model-2"), timeout=4.0)
     pool = cast(Pool, database)
     return Runner(
-        pool, build(), FakeCache(), FakeRetriever(), models, "app-1", deadline=deadline, start_within=2.0
+        pool,
+        build(),
+        FakeCache(),
+        FakeRetriever(),
+        FakeTool(),
+        asking,
+        "app-1",
+        deadline=deadline,
+        start_within=2.0,
     )
 
 
@@ -107,6 +115,24 @@ def test_a_deadline_that_ends_in_a_broken_connection_is_not_followed_by_another_
 
     asyncio.run(go())
     assert database.attempts == 1
+
+
+def test_a_turn_out_of_time_closes_its_connection_and_says_nothing_more_on_it(database: Database) -> None:
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    async def unlocked() -> None:
+        said.append("unlock")
+
+    said: list[str] = []
+    database.before_admit, database.after_unlock = for_ever, unlocked
+
+    async def go() -> None:
+        with pytest.raises(Refusal):
+            await make(database, deadline=0.05).run(turn())
+
+    asyncio.run(go())
+    assert database.connections[-1].closed and not said
 
 
 def test_a_turn_stored_just_before_its_connection_broke_stays_in_the_conversation(database: Database) -> None:

@@ -3,72 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
-from blackstart.platforms.engine import connect
-from blackstart.platforms.waiting import wait_for
-from blackstart.stack.images import ensure_images
-from sut.app.service.breaker import Breaker
-from sut.app.service.database import CONNECT, Connection, DroppingConnection, Pool, make_pool
+from sut.app.service import retrieval
+from sut.app.service.database import (
+    CONNECT,
+    TROUBLE,
+    Connection,
+    DroppingConnection,
+    Pool,
+    checkout,
+    make_pool,
+)
+from sut.app.service.embedding import DIMENSIONS, Embedded
 from sut.app.service.errors import Refusal
+from sut.app.service.freshness import POSITION, Watermarks
 from sut.app.service.graph import build
+from sut.app.service.ingest import Document, Ingester, embed_documents
 from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
-from sut.app.service.schema import ensure_schema
 from sut.app.service.state import HISTORY, Answer
-from sut.stack import stack
+from sut.app.service.usage import Price
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, Hook, nothing, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, models, nothing, target, turn
 
 pytestmark = pytest.mark.integration
-START = """
-set -e; bin=/usr/lib/postgresql/17/bin; data=/tmp/data
-$bin/initdb -D $data -A trust -E UTF8 >/dev/null; echo 'host all all all trust' >> $data/pg_hba.conf
-exec $bin/postgres -D $data -c listen_addresses=* -c unix_socket_directories=/tmp -c fsync=off
-"""
-
-
-@pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    """A throwaway Postgres with the service's schema, made from the stack's own image."""
-    [image] = [image for image in stack.images() if image.name == "postgres"]
-    tag = ensure_images([image], progress=print)["postgres"]
-    run_id = f"test-{secrets.token_hex(4)}"
-    container = connect().containers.run(
-        tag,
-        ["bash", "-c", START],
-        entrypoint=["/usr/bin/tini", "--"],
-        detach=True,
-        user="postgres",
-        name=f"bs-{run_id}-turns",
-        labels={"blackstart.run": run_id},
-        ports={"5432/tcp": ("127.0.0.1", 0)},
-    )
-    try:
-        container.reload()
-        [published] = container.ports["5432/tcp"] or []
-        address = f"postgresql://postgres@127.0.0.1:{published['HostPort']}/postgres"
-        wait_for("a connection to Postgres", lambda: _open(address), limit="20s").close()
-        assert asyncio.run(_prepare(address))
-        yield address
-    finally:
-        container.remove(force=True, v=True)
-
-
-def _open(address: str) -> psycopg.Connection[tuple[object, ...]]:
-    return psycopg.connect(address, connect_timeout=2)
-
-
-async def _prepare(address: str) -> bool:
-    async with await DroppingConnection.connect(address, autocommit=True, row_factory=dict_row) as conn:
-        return await ensure_schema(conn) and await ensure_schema(conn)
 
 
 @asynccontextmanager
@@ -88,13 +53,14 @@ def replica(
     start_within: float = 2.0,
 ) -> Runner:
     """A replica's runner on its own pool."""
-    models = Models(model or FakeModel(), FakeModel("model-2"), Breaker("llm-primary"), timeout=deadline)
+    asking = models(model or FakeModel(), FakeModel("model-2"), timeout=deadline)
     return Runner(
         pool,
         build(),
         FakeCache(),
         FakeRetriever(before=retrieve),
-        models,
+        FakeTool(),
+        asking,
         replica=pool.name,
         deadline=deadline,
         start_within=start_within,
@@ -152,6 +118,38 @@ def test_a_model_is_shown_the_last_exchanges_of_the_session_only(dsn: str) -> No
     asyncio.run(go())
 
 
+def test_a_session_is_billed_once_a_turn_and_ends_with_its_budget(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "bill") as pool:
+            runner = replica(pool)
+            runner = replace(runner, models=priced(), budget_micros=1)
+            await runner.run(turn("k1", "bill"))
+            await runner.run(turn("k1", "bill"))
+            bill = (await runner.read("bill", "ann"))["usage"]
+            assert isinstance(bill, dict)
+            assert bill["completion_tokens"] == 3
+            assert bill["cost_usd"] * 1e6 == bill["prompt_tokens"] + bill["completion_tokens"]
+            with pytest.raises(Refusal) as caught:
+                await runner.run(turn("k2", "bill"))
+            assert (caught.value.status, caught.value.not_applied) == (402, True)
+            async with pool.connection() as conn:
+                found = await conn.execute("SELECT id FROM admissions WHERE session = 'bill'")
+                assert [row["id"] for row in await found.fetchall()] == ["k1"]
+                # Admitted by a run that broke off: it is finished, whatever the session cost since.
+                await conn.execute(
+                    "INSERT INTO admissions (session, id, message, trace_id)"
+                    " VALUES ('bill', 'k3', 'How?', '')"
+                )
+            assert (await runner.run(turn("k3", "bill"))).text == "hello there"
+
+    asyncio.run(go())
+
+
+def priced() -> Models:
+    """One model at a dollar for a million tokens."""
+    return Models([replace(target(FakeModel()), price=Price(1.0, 1.0))], timeout=1.0)
+
+
 def test_one_key_at_two_replicas_at_once_is_stored_once(dsn: str) -> None:
     async def go() -> None:
         async with pooled(dsn, "one") as one, pooled(dsn, "two") as two:
@@ -178,6 +176,25 @@ def test_many_turns_at_two_replicas_form_one_unforked_chain(dsn: str) -> None:
                     " GROUP BY parent_checkpoint_id HAVING count(*) > 1"
                 )
                 assert await forks.fetchall() == []
+
+    asyncio.run(go())
+
+
+def test_a_turn_is_checkpointed_from_its_call_of_the_models_on(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "dear") as pool:
+            runner = replica(pool)
+            await runner.run(turn("k1", "dear"))
+            await runner.run(turn("k2", "dear", "And then?"))
+            async with pool.connection() as conn:
+                kept = await conn.execute(
+                    "SELECT (checkpoint -> 'channel_values' ? 'branch:to:generate') AS asks,"
+                    " checkpoint -> 'channel_values' ->> 'answer' AS answer"
+                    " FROM checkpoints WHERE thread_id = 'dear' ORDER BY checkpoint_id"
+                )
+                rows = [(row["asks"], row["answer"]) for row in await kept.fetchall()]
+                answer = "hello there"
+                assert rows == [(True, ""), (False, answer), (False, answer)] * 2
 
     asyncio.run(go())
 
@@ -268,6 +285,8 @@ def test_sessions_and_keys_belong_to_their_owner_and_message(dsn: str) -> None:
                 "session": "never written",
                 "ids": [],
                 "turns": [],
+                "degraded": [],
+                "usage": {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0},
             }
             assert (await runner.read("mine", "ann"))["ids"] == ["k1"]
 
@@ -288,6 +307,29 @@ def test_a_server_that_does_not_accept_writes_is_given_to_nobody(dsn: str) -> No
     asyncio.run(go())
 
 
+def test_who_is_cancelled_in_a_transaction_ends(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "cancelled") as pool:
+            asking = asyncio.Event()
+
+            async def work() -> None:
+                while True:
+                    with suppress(*TROUBLE):
+                        async with checkout(pool, 1.0) as conn, conn.transaction():
+                            asking.set()
+                            await conn.execute("SELECT pg_sleep(20)")
+
+            task = asyncio.create_task(work())
+            await asking.wait()
+            await asyncio.sleep(0.2)
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=5)
+            assert done
+            assert task.cancelled()
+
+    asyncio.run(go())
+
+
 def test_an_abandoned_statement_closes_its_connection_instead_of_being_cancelled(dsn: str) -> None:
     async def go() -> None:
         async with await DroppingConnection.connect(dsn, autocommit=True) as conn:
@@ -301,5 +343,51 @@ def test_an_abandoned_statement_closes_its_connection_instead_of_being_cancelled
                 " WHERE query LIKE '%''abandoned''%' AND pid <> pg_backend_pid()"
             )
             assert await seen.fetchone() == ("active",)
+
+    asyncio.run(go())
+
+
+class Axes:
+    """An embedder whose vector for a text is the axis of its first letter, in a space shifted by `shift`."""
+
+    def __init__(self, shift: int = 0) -> None:
+        self.shift = shift
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        return Embedded("m-1", self._axis("canary"), [self._axis(text) for text in texts])
+
+    def _axis(self, text: str) -> list[float]:
+        number = (ord(text[0].lower()) + self.shift) % DIMENSIONS
+        return [1.0 if index == number else 0.0 for index in range(DIMENSIONS)]
+
+
+def test_documents_are_found_by_their_owner_in_one_space_only(dsn: str) -> None:
+    async def go() -> None:
+        async with pooled(dsn, "documents") as pool:
+            async with pool.connection() as conn:
+                while not await embed_documents(conn, Axes()):
+                    pass
+                row = await (await conn.execute(POSITION)).fetchone()
+                assert row is not None and row["position"] > 0
+
+            def found(subject: str, shift: int = 0) -> Awaitable[retrieval.Found]:
+                watermarks = Watermarks()
+                searcher = retrieval.VectorRetriever(
+                    [pool], Axes(shift), watermarks, timeout=2.0, stale_after=3.0, count=1
+                )
+                return searcher.search("Zebras?", subject)
+
+            ingester = Ingester(pool, Axes(), deadline=4.0)
+            given = [Document("d1", "Zebras are striped."), Document("d2", "Quails are not.")]
+            assert await ingester.ingest("ann", given) == 2
+            assert await ingester.ingest("ann", given) == 0
+            assert await found("ann") == retrieval.Found(("Zebras are striped.",))
+            assert (await found("bob")).texts != ("Zebras are striped.",)
+            assert await ingester.ingest("ann", [Document("d1", "Zebras are shy.")]) == 1
+            assert (await found("ann")).texts == ("Zebras are shy.",)
+            with pytest.raises(retrieval.RetrievalUnavailable, match="another space"):
+                await found("ann", shift=1)
+            with pytest.raises(Refusal, match="another space"):
+                await Ingester(pool, Axes(1), deadline=4.0).ingest("ann", [Document("d3", "No.")])
 
     asyncio.run(go())

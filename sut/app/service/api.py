@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol, TypeAlias
 
-from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
+from fastapi import APIRouter, FastAPI, Header, Path, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.types import Lifespan
 
 from .auth import subject
 from .config import Settings
+from .deadline import HEADER
+from .documents_api import DocumentsRequest
 from .errors import Refusal
 from .health import Dependency, report
+from .ingest import Document
+from .limits import Limits
 from .logs import trace_id
 from .metrics import Metrics
-from .middleware import Observed, sorted_set, sse
+from .middleware import Bounded, Observed, sorted_set, sse
 from .readiness import Readiness
 from .runner import Emit
 from .state import Answer, Turn
@@ -45,8 +50,15 @@ class TurnRunner(Protocol):
     async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
         """Answer one turn."""
 
-    async def read(self, session: str, subject: str) -> dict[str, object]:
-        """Read a session."""
+    async def read(self, session: str, subject: str) -> dict[str, Any]:
+        """Read a session, with `degraded`, a list."""
+
+
+class Ingests(Protocol):
+    """What the API asks of whoever takes documents in."""
+
+    async def ingest(self, subject: str, documents: Sequence[Document]) -> int:
+        """How many were new or changed; raises Refusal."""
 
 
 @dataclass(frozen=True)
@@ -58,51 +70,120 @@ class Parts:
     runner: TurnRunner
     readiness: Readiness
     dependencies: Mapping[str, Dependency]
+    ingester: Ingests
+    limits: Limits = field(default_factory=Limits)
 
 
 class Guarded(APIRoute):
     """A route that asks who is there before it reads anything else: a stranger learns nothing from a 422."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler behind the check of the bearer token, whose `sub` is `request.state.subject`."""
+        """The handler behind the limits and the bearer token, whose `sub` is `request.state.subject`."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            secret = _parts(request).settings.jwt_secret
-            request.state.subject = subject(request.headers.get("Authorization"), secret)
+            parts = _parts(request)
+            user = subject(request.headers.get("Authorization"), parts.settings.secrets.jwt_keys())
+            request.state.subject = user
+            request.state.modes = await parts.limits.admit(user, request.headers.get(HEADER))
             return await handle(request)
 
         return guarded
 
 
-users = APIRouter(route_class=Guarded)
+class EventStream(StreamingResponse):
+    """Named for the document."""
+
+    media_type = "text/event-stream"
+
+
+# For the document only: `Guarded` has looked at the token before.
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT")
+REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body cannot be read."},
+    401: {"description": "No valid token."},
+    403: {"description": "It belongs to someone else."},
+    413: {"description": "The body is too long."},
+    429: {"description": "Too many requests; Retry-After says when to come again."},
+    503: {"description": "It cannot be answered now; Retry-After says when to come again."},
+    504: {"description": "The caller's deadline is over."},
+}
+
+SPENT: dict[int | str, dict[str, Any]] = {402: {"description": "The session has used up its budget."}}
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "event": {"enum": ["token", "reset", "done", "error"]},
+                        "data": {"type": "string"},
+                    },
+                }
+            }
+        }
+    }
+}
+
+#: Bytes of a body whose every character is escaped, where the usual limit is too small for that.
+LARGER = {"/documents": 1 << 20, "/jobs": 1 << 17}
+users = APIRouter(route_class=Guarded, dependencies=[Security(BEARER)], responses=REFUSED)
 routes = APIRouter()
 
 
-@users.post("/chat")
+@users.post("/chat", responses=SPENT)
 async def chat(body: ChatRequest, request: Request, key: Key) -> dict[str, Any]:
     """Answer a message; the same key gets the same answer, once stored."""
     parts = _parts(request)
     turn = _turn(request, body, key)
-    return _shown(parts, turn, await parts.runner.run(turn))
+    await parts.limits.gate.enter()
+    answer = await _answered(parts, turn)
+    return _shown(parts, turn, answer, request.state.modes)
 
 
-@users.post("/chat/stream")
-async def chat_stream(body: ChatRequest, request: Request, key: Key) -> StreamingResponse:
+@users.post("/chat/stream", response_class=EventStream, responses=EVENTS)
+async def chat_stream(body: ChatRequest, request: Request, key: Key) -> EventStream:
     """The answer as events: `token`*, `reset` (void so far), then `done` or `error`.
 
     `done` carries what `POST /chat` would answer, and comes only after the turn is stored.
     """
     parts = _parts(request)
     turn = _turn(request, body, key)
+    await parts.limits.gate.enter()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(parts, turn), media_type="text/event-stream", headers=headers)
+    queue: Events = asyncio.Queue()
+    # Begun here: were the stream never read, the place at the gate would never be given back.
+    task = asyncio.create_task(_answered(parts, turn, lambda event, text: queue.put_nowait((event, text))))
+    # The client may go: the turn is finished all the same, its key asks for it later.
+    _finishing.add(task)
+    task.add_done_callback(_finishing.discard)
+    task.add_done_callback(lambda _: queue.put_nowait(("", "")))
+    return EventStream(_events(parts, turn, queue, task, request.state.modes), headers=headers)
 
 
 @users.get("/session/{session}")
-async def session(session: Name, request: Request) -> dict[str, object]:
-    """The stored turns in order, read from the primary; an unknown session is empty."""
-    return await _parts(request).runner.read(session, request.state.subject)
+async def session(session: Name, request: Request) -> dict[str, Any]:
+    """The stored turns in order, read from the primary; an unknown session is empty.
+
+    While no primary answers they are the standby's, and `degraded` names read-only.
+    """
+    parts = _parts(request)
+    found = await parts.runner.read(session, request.state.subject)
+    found["degraded"] = sorted_set((*found["degraded"], *request.state.modes))
+    _count(parts, found["degraded"])
+    return found
+
+
+@users.post("/documents", responses={502: {"description": "Embeddings of another space."}})
+async def documents(body: DocumentsRequest, request: Request) -> dict[str, Any]:
+    """Take documents in for this user's chats: all or none, and repeating is safe.
+
+    502 when the embeddings are not of the index's space, 503 when embeddings or database do not answer.
+    """
+    given = body.given()
+    changed = await _parts(request).ingester.ingest(request.state.subject, given)
+    return {"ids": [document.id for document in given], "changed": changed}
 
 
 @routes.get("/health/live")
@@ -111,7 +192,7 @@ async def live() -> dict[str, bool]:
     return {"live": True}
 
 
-@routes.get("/health/ready")
+@routes.get("/health/ready", responses={503: {"description": "Send nothing here."}})
 async def ready(request: Request) -> JSONResponse:
     """200 only while this replica can write and is not draining."""
     readiness = _parts(request).readiness
@@ -119,7 +200,7 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse({"ready": readiness.ready, "reason": reason}, 200 if readiness.ready else 503)
 
 
-@routes.get("/health")
+@routes.get("/health", responses={503: {"description": "Unusable."}})
 async def health(request: Request) -> JSONResponse:
     """Every dependency's state and latency; 503 when the service is unusable."""
     parts = _parts(request)
@@ -128,7 +209,7 @@ async def health(request: Request) -> JSONResponse:
     return JSONResponse(found, 503 if found["status"] == "unusable" else 200)
 
 
-@routes.get("/metrics")
+@routes.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus' text format."""
     parts = _parts(request)
@@ -136,36 +217,48 @@ async def metrics(request: Request) -> Response:
     return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def make_app(metrics: Metrics, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    """The application; its lifespan, or a test, puts Parts into `state.parts`."""
+def make_app(
+    metrics: Metrics, lifespan: Lifespan[FastAPI] | None = None, interface: Sequence[APIRouter] = (users,)
+) -> FastAPI:
+    """The application; its lifespan, or a test, puts Parts into `state.parts`.
+
+    `interface` is what it offers its users beside the probes and metrics.
+    """
     app = FastAPI(title="Sample chat service", lifespan=lifespan)
-    app.include_router(users)
+    for router in interface:
+        app.include_router(router)
     app.include_router(routes)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(Exception, _failed)
+    app.add_middleware(Bounded, larger=LARGER)
     app.add_middleware(Observed, metrics=metrics)
     return app
 
 
-async def _events(parts: Parts, turn: Turn) -> AsyncIterator[bytes]:
-    queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-    task = asyncio.create_task(parts.runner.run(turn, lambda event, text: queue.put_nowait((event, text))))
-    task.add_done_callback(lambda _: queue.put_nowait(("", "")))
+async def _answered(parts: Parts, turn: Turn, emit: Emit | None = None) -> Answer:
+    """Run a turn that has its place at the gate, and give the place back."""
+    try:
+        return await parts.runner.run(turn, emit)
+    finally:
+        parts.limits.gate.leave()
+
+
+async def _events(
+    parts: Parts, turn: Turn, queue: Events, task: asyncio.Task[Answer], modes: tuple[str, ...]
+) -> AsyncIterator[bytes]:
     try:
         while (item := await queue.get())[0]:
             event, text = item
             yield sse(event, {"text": text} if event == "token" else {})
-        yield sse("done", _shown(parts, turn, await task))
+        yield sse("done", _shown(parts, turn, await task, modes))
     except Refusal as refusal:
+        if "stream-end" in parts.settings.without:
+            return
         yield sse("error", {"status": refusal.status, "detail": refusal.reason})
-    finally:
-        # The client may have gone: the turn is finished all the same, its key asks for it later.
-        if not task.done():
-            _finishing.add(task)
-            task.add_done_callback(_finishing.discard)
 
 
+Events: TypeAlias = asyncio.Queue[tuple[str, str]]
 _finishing: set[asyncio.Task[Answer]] = set()
 
 
@@ -197,13 +290,18 @@ def _turn(request: Request, body: ChatRequest, key: str) -> Turn:
     return Turn(body.session, key, request.state.subject, body.message, trace_id.get())
 
 
-def _shown(parts: Parts, turn: Turn, answer: Answer) -> dict[str, Any]:
-    degraded = sorted_set(answer.degraded)
+def _count(parts: Parts, degraded: Iterable[str]) -> None:
+    for mode in degraded:
+        parts.metrics.degradations.labels(mode).inc()
+
+
+def _shown(parts: Parts, turn: Turn, answer: Answer, modes: tuple[str, ...]) -> dict[str, Any]:
+    """The answer; `modes` are degradations of this request, not of the turn as it is stored."""
+    degraded = sorted_set((*answer.degraded, *modes))
     if answer.replayed:
         parts.metrics.replays.inc()
     else:
-        for mode in degraded:
-            parts.metrics.degradations.labels(mode).inc()
+        _count(parts, degraded)
     return {
         "session": turn.session,
         "id": turn.id,

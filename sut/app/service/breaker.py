@@ -28,18 +28,22 @@ class BreakerOpen(Exception):
 class Breaker:
     """Opens after `failures` failures in a row, for `open_s` seconds; then lets one probe through at a time.
 
-    A success closes it, a failed probe opens it again. A cancelled call says nothing about the dependency.
-    Calls that began before the last change of state are not counted. Without `one_probe` a half-open breaker
-    lets every call through.
+    A success closes it, a failed probe opens it again. Neither a cancelled call nor an error that it does not
+    `blame` says anything about the dependency. Calls begun before the last change of state are not counted.
+    Half-open for `forget_s` seconds without a call it closes: what failed so long ago tells nothing any more,
+    and a dependency that is rarely asked would never be well again. With `failures` None it never opens.
+    Without `one_probe` a half-open breaker lets every call through.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        failures: int = 5,
+        failures: int | None = 5,
         open_s: float = 2.0,
         one_probe: bool = True,
+        forget_s: float = 10.0,
+        blame: Callable[[BaseException], bool] = lambda error: True,
         clock: Callable[[], float] = time.monotonic,
         on_change: Callable[[str, State], None] = lambda name, state: None,
     ) -> None:
@@ -47,20 +51,38 @@ class Breaker:
         self._limit = failures
         self._open_s = open_s
         self._one_probe = one_probe
+        self._forget_s = forget_s
+        self._blame = blame
         self._clock = clock
         self._on_change = on_change
         self._state = State.CLOSED
         self._failed = 0
-        self._opened_at = 0.0
+        self._until = 0.0
         self._probing = False
         self._era = 0
 
     @property
     def state(self) -> State:
-        """The state now; an open breaker becomes half-open by the passing of time alone."""
-        if self._state is State.OPEN and self._clock() - self._opened_at >= self._open_s:
+        """The state now; an open breaker becomes half-open, and closes, by the passing of time alone."""
+        over = self._clock() - self._until
+        if self._state is State.OPEN and over >= 0:
             self._enter(State.HALF_OPEN)
+        if self._state is State.HALF_OPEN and not self._probing and over >= self._forget_s:
+            self._enter(State.CLOSED)
         return self._state
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until it lets a call through; 0 if it does."""
+        return self._until - self._clock() if self.state is State.OPEN else 0.0
+
+    def hold(self, seconds: float) -> None:
+        """Stay open for at least so long: the dependency asked for it."""
+        if self._limit is None or seconds <= 0:
+            return
+        self._until = max(self._until, self._clock() + seconds)
+        if self._state is not State.OPEN:
+            self._enter(State.OPEN)
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -72,10 +94,9 @@ class Breaker:
         self._probing = self._probing or probe
         try:
             yield
-        except (asyncio.CancelledError, GeneratorExit):
-            raise
-        except BaseException:
-            self._failure(era)
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError | GeneratorExit) and self._blame(error):
+                self._failure(era)
             raise
         else:
             self._success(era)
@@ -84,19 +105,17 @@ class Breaker:
                 self._probing = False
 
     def _success(self, era: int) -> None:
-        if era != self._era:
-            return
-        self._failed = 0
-        if self._state is not State.CLOSED:
-            self._enter(State.CLOSED)
+        if era == self._era:
+            self._failed = 0
+            if self._state is not State.CLOSED:
+                self._enter(State.CLOSED)
 
     def _failure(self, era: int) -> None:
         if era != self._era:
             return
         self._failed += 1
-        if self._state is State.HALF_OPEN or self._failed >= self._limit:
-            self._opened_at = self._clock()
-            self._enter(State.OPEN)
+        if self._limit is not None and (self._state is State.HALF_OPEN or self._failed >= self._limit):
+            self.hold(self._open_s)
 
     def _enter(self, state: State) -> None:
         self._state = state

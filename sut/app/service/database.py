@@ -8,15 +8,16 @@ the statement: cancelling a commit's wait for the standby would report a commit 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import Any, Self, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, waiting
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool
 from psycopg_pool.base import AttemptWithBackoff
 
 from .errors import Broken
@@ -39,15 +40,42 @@ CONNECT: Mapping[str, Any] = {
 
 # psycopg_pool waits 1, 2, 4 ... s between attempts, after a broken connection even while a client waits for
 # one: that alone would double the recovery time of a failover. The delays cannot be passed as arguments.
-AttemptWithBackoff.INITIAL_DELAY = 0.1
+# Not shorter: an attempt costs 25 ms of processor time (names, TLS), and every process has several pools.
+AttemptWithBackoff.INITIAL_DELAY = 0.3
 AttemptWithBackoff.DELAY_BACKOFF = 1.5
 
 # Errors that say "this connection, or this server, is of no use any more".
 TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, Broken)
 
 
+#: Seconds between two attempts of a process to reach a server that has just refused one.
+PAUSE = 0.2
+_not_before: dict[str, float] = {}
+
+
 class DroppingConnection(AsyncConnection[DictRow]):
-    """Closes itself when a wait is abandoned; the server's session then ends on its own."""
+    """Closes itself when a wait is abandoned; the server's session then ends on its own.
+
+    While a server cannot be reached, all pools of the process ask it one after the other: each attempt holds
+    the event loop for some 25 ms (names, TLS), and a pool makes one for every connection that it has lost.
+    """
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        """As in psycopg, in its turn."""
+        if conninfo in _not_before:
+            turn = max(_not_before[conninfo], monotonic())
+            _not_before[conninfo] = turn + PAUSE
+            # Once another has got through there is no queue any more.
+            while conninfo in _not_before and (left := turn - monotonic()) > 0:
+                await asyncio.sleep(min(left, 0.02))
+        try:
+            made = await super().connect(conninfo, **options)
+        except psycopg.OperationalError:
+            _not_before.setdefault(conninfo, monotonic() + PAUSE)
+            raise
+        _not_before.pop(conninfo, None)
+        return made
 
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """As in psycopg, but without sending a cancel request."""
@@ -61,8 +89,21 @@ class DroppingConnection(AsyncConnection[DictRow]):
             raise
 
 
-def make_pool(dsn: str, *, name: str, size: int, check_timeout: float, writable: bool = True) -> Pool:
-    """A pool that is not open yet; opening it does not wait for the server."""
+def make_pool(
+    dsn: str | Callable[[], str],
+    *,
+    name: str,
+    size: int,
+    check_timeout: float,
+    writable: bool = True,
+    pooled: bool = True,
+    checked: bool = True,
+) -> Pool:
+    """A pool that is not open yet; opening it does not wait for the server.
+
+    A callable `dsn` is asked for each new connection: a password may change meanwhile. If not `pooled`, a
+    connection is made for each use; if not `checked`, one is given out as it is.
+    """
 
     async def check(conn: Connection) -> None:
         async with asyncio.timeout(check_timeout):
@@ -71,19 +112,34 @@ def make_pool(dsn: str, *, name: str, size: int, check_timeout: float, writable:
             else:
                 await conn.execute("SELECT 1")
 
-    return AsyncConnectionPool(
+    kind = AsyncConnectionPool if pooled else AsyncNullConnectionPool
+    return kind(
         dsn,
         connection_class=DroppingConnection,
         kwargs={**CONNECT, "autocommit": True, "row_factory": dict_row},
-        min_size=1,
+        min_size=1 if pooled else 0,
         max_size=size,
         open=False,
-        check=check,
+        check=check if checked else None,
         name=name,
         max_idle=60,
         max_lifetime=600,
         reconnect_timeout=2.0,
     )
+
+
+@asynccontextmanager
+async def checkout(pool: Pool, timeout: float) -> AsyncIterator[Connection]:
+    """A checked connection, waited for `timeout` s; trouble with it closes it and comes out as Broken."""
+    async with pool.connection(timeout=max(timeout, 0.05)) as conn:
+        try:
+            yield conn
+        except TROUBLE as error:
+            await conn.close()
+            raise Broken(type(error).__name__) from error
+        except psycopg.Error:
+            await conn.close()
+            raise
 
 
 async def assert_writable(conn: Connection) -> None:

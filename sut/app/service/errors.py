@@ -33,7 +33,15 @@ class Refusal(Exception):
 
 
 class ModelsUnavailable(Exception):
-    """No provider gave a usable answer."""
+    """No provider gave a usable answer; one may be asked again after `retry_after` seconds."""
+
+    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class NotAsked(Exception):
+    """A dependency was not called, by a limit of ours: that says nothing about the dependency."""
 
 
 class Broken(Exception):

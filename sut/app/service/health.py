@@ -50,9 +50,14 @@ def postgres(pool: Pool) -> Probe:
 
 def provider(client: httpx.AsyncClient, url: str) -> Probe:
     """The provider's list of models; raises httpx.HTTPError."""
+    return answers(client, f"{url}/models")
+
+
+def answers(client: httpx.AsyncClient, url: str) -> Probe:
+    """A GET of `url`; raises httpx.HTTPError."""
 
     async def probe() -> None:
-        (await client.get(f"{url}/models")).raise_for_status()
+        (await client.get(url)).raise_for_status()
 
     return probe
 

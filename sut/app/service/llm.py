@@ -1,27 +1,35 @@
-"""The language models: a primary behind a breaker, and a fallback.
+"""The language models: two providers with a strong and a cheap model each.
 
-Each is asked once a turn; no other layer asks again.
+Each is asked at most once a turn; no other layer asks again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+import math
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import httpx
 import openai
 from langchain_core.messages import BaseMessage
-from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from langchain_core.outputs import ChatGenerationChunk
+from langchain_openai import ChatOpenAI
+from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
+from . import deadline
+from .answers import Heard, refused, serves
 from .breaker import Breaker, BreakerOpen
-from .errors import ModelsUnavailable
+from .bulkhead import Bulkhead
+from .errors import ModelsUnavailable, NotAsked, Refusal
+from .retries import RetryBudget, retry_after
+from .tracing import client, traced
+from .usage import Price, Usage
 
 log = logging.getLogger(__name__)
-DIMENSIONS = 64
 # What a provider may make the client raise, malformed answers included.
 PROVIDER_ERRORS = (
     openai.OpenAIError,
@@ -31,133 +39,223 @@ PROVIDER_ERRORS = (
     LookupError,
     AttributeError,
     BreakerOpen,
+    NotAsked,
 )
+CONNECT_S = 0.5
+# What a turn still has to do when its answer is there; and the time below which asking is of no use.
+STORING_S = 0.2
+LEAST_S = 0.05
 
 
 class ChatModel(Protocol):
     """The part of a LangChain chat model that is used here."""
 
-    async def ainvoke(self, input: list[BaseMessage]) -> BaseMessage:
+    async def ainvoke(self, input: list[BaseMessage], **options: Any) -> BaseMessage:
         """One whole answer."""
 
-    def astream(self, input: list[BaseMessage]) -> AsyncIterator[BaseMessage]:
+    def astream(self, input: list[BaseMessage], **options: Any) -> AsyncIterator[BaseMessage]:
         """The answer in pieces."""
-
-
-class Embedder(Protocol):
-    """Turns texts into vectors of one model's space."""
-
-    model: str
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text; raises one of PROVIDER_ERRORS."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """An answer, the model that gave it, and whether that was the fallback."""
+    """An answer, the model that gave it, whether that was another than wanted, and whether it `declined`.
+
+    `usage` is that of all attempts.
+    """
 
     text: str
     model: str
     fallback: bool
+    declined: bool = False
+    usage: Usage = field(default=Usage(), compare=False)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What all models of a provider share."""
+
+    name: str
+    bulkhead: Bulkhead
+    budget: RetryBudget
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model at a provider, behind a breaker of its own; `name` empty: any echo will do."""
+
+    provider: Provider
+    tier: str
+    client: ChatModel
+    breaker: Breaker
+    name: str = ""
+    price: Price = field(default=Price())
+
+
+@dataclass(frozen=True)
+class Called:
+    """An attempt that is over, for the metrics; `outcome` is "ok" or the name of an error."""
+
+    target: Target
+    outcome: str
+    usage: Usage
 
 
 class Models:
-    """Answers from the primary; from the fallback when the primary fails or its breaker is open."""
+    """Answers from the first of its targets that can, the primary's strong model before all.
 
-    def __init__(self, primary: ChatModel, fallback: ChatModel, breaker: Breaker, *, timeout: float) -> None:
-        self._primary = primary
-        self._fallback = fallback
-        self._breaker = breaker
+    Each is asked once a turn, one after the other, in the time that two take at their slowest. The second
+    call of a provider in a turn, for its other model, is a retry and needs its budget. A provider that names
+    a time to wait is not asked before.
+
+    `without` names what a negative control takes away: `model-fallback` (other providers), `stream-fallback`
+    (other models once a token was given out), `stream-reset` (the word that these tokens are void),
+    `answer-check` (of what use an answer is), `final-refusals` (that no other model is asked after one),
+    `model-echo` (whether the model that answered is the one that was asked), `declined` (that it declined).
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        *,
+        timeout: float,
+        on_call: Callable[[Called], None] = lambda called: None,
+        without: Collection[str] = (),
+    ) -> None:
+        self._without = frozenset(without)
+        if "model-fallback" in self._without:
+            targets = [each for each in targets if each.provider is targets[0].provider]
+        self._targets = tuple(targets)
         self._timeout = timeout
+        self._on_call = on_call
 
     async def answer(
         self, messages: list[BaseMessage], emit: Callable[[str, str], None] | None = None
     ) -> Generated:
-        """The answer; raises ModelsUnavailable.
+        """The answer; raises ModelsUnavailable, or Refusal where no other model may or can answer.
 
         With `emit`, tokens are given out as ("token", text) while they come; ("reset", "") says that those
-        so far are void because the answer starts anew on the fallback.
+        so far are void because the answer starts anew elsewhere.
         """
-        try:
-            with self._breaker.guard():
-                text, model = await self._ask(self._primary, messages, emit)
-                return Generated(text, model, fallback=False)
-        except PROVIDER_ERRORS as error:
-            log.warning("primary model failed", extra={"error": type(error).__name__})
-        if emit is not None:
-            emit("reset", "")
-        try:
-            text, model = await self._ask(self._fallback, messages, emit)
-        except PROVIDER_ERRORS as error:
-            raise ModelsUnavailable(f"no model answers: {type(error).__name__}") from error
-        return Generated(text, model, fallback=True)
+        limit = deadline.current(float("inf"))
+        ends = min(deadline.now() + 2 * self._timeout, limit.ends - STORING_S)
+        asked: set[str] = set()
+        usage = Usage()
+        for target in self._targets:
+            timeout = min(self._timeout, ends - deadline.now())
+            if timeout < LEAST_S:
+                break
+            heard, outcome = Heard(), "cancelled"
+            try:
+                await self._ask(target, messages, heard, emit, timeout, asked)
+                outcome = "ok"
+            except PROVIDER_ERRORS as error:
+                outcome = type(error).__name__
+                self._wait(target, error)
+                if (refusal := refused(error)) and "final-refusals" not in self._without:
+                    raise refusal from error
+                log.warning("model failed", extra={"model": target.breaker.name, "error": outcome})
+                if emit is not None and any(heard.pieces):
+                    if "stream-fallback" in self._without:
+                        break
+                    if "stream-reset" not in self._without:
+                        emit("reset", "")
+                continue
+            except Refusal as refusal:
+                outcome = str(refusal.status)
+                raise
+            finally:
+                spent = heard.usage(target.price, messages)
+                usage += spent
+                self._on_call(Called(target, outcome, spent))
+            return self._generated(target, heard, usage)
+        wait = min((target.breaker.wait_s for target in self._targets), default=0.0)
+        raise ModelsUnavailable("no model answers", retry_after=max(1, math.ceil(wait)))
 
+    @traced("llm chat", SpanKind.CLIENT)
     async def _ask(
-        self, model: ChatModel, messages: list[BaseMessage], emit: Callable[[str, str], None] | None
-    ) -> tuple[str, str]:
-        async with asyncio.timeout(self._timeout):
-            if emit is None:
-                message = await model.ainvoke(messages)
-                text, meta = str(message.content), message.response_metadata
+        self,
+        target: Target,
+        messages: list[BaseMessage],
+        heard: Heard,
+        emit: Callable[[str, str], None] | None,
+        timeout: float,
+        asked: set[str],
+    ) -> None:
+        provider = target.provider
+        with target.breaker.guard():
+            if provider.name in asked:
+                if not provider.budget.retry():
+                    raise NotAsked("the retry budget is spent")
             else:
-                pieces, meta = [], {}
-                async for chunk in model.astream(messages):
-                    meta.update(chunk.response_metadata)
-                    if piece := str(chunk.content):
-                        pieces.append(piece)
-                        emit("token", piece)
-                text = "".join(pieces)
-        # A connection that ends cleanly in mid-answer raises nothing: only the finish reason tells.
-        if not text.strip() or meta.get("finish_reason") not in ("stop", "length"):
-            raise ValueError("the answer is empty or unfinished")
-        return text, str(meta.get("model_name", ""))
+                provider.budget.called()
+            asked.add(provider.name)
+            async with asyncio.timeout(timeout), provider.bulkhead.enter():
+                options: dict[str, Any] = {
+                    "timeout": httpx.Timeout(timeout, connect=min(timeout, CONNECT_S)),
+                    "extra_headers": {deadline.HEADER: str(int(timeout * 1000))},
+                }
+                if emit is None:
+                    heard.hear(await target.client.ainvoke(messages, **options))
+                else:
+                    async for chunk in target.client.astream(messages, **options):
+                        if piece := heard.hear(chunk):
+                            emit("token", piece)
+            self._check(heard)
+
+    def _check(self, heard: Heard) -> None:
+        if "answer-check" in self._without:
+            return
+        try:
+            heard.check()
+        except Refusal as refusal:
+            if "final-refusals" not in self._without:
+                raise
+            raise ValueError(refusal.reason) from refusal
+
+    def _wait(self, target: Target, error: BaseException) -> None:
+        if isinstance(error, openai.APIStatusError):
+            seconds = retry_after(error.response.headers)
+            for each in self._targets:
+                if each.provider is target.provider:
+                    each.breaker.hold(seconds)
+
+    def _generated(self, target: Target, heard: Heard, usage: Usage) -> Generated:
+        names = [each.name for each in self._targets]
+        other = bool(target.name and heard.model) and serves(heard.model, names) != target.name
+        if other:
+            log.warning("another model answered", extra={"asked": target.name, "answered": heard.model})
+        fallback = (other and "model-echo" not in self._without) or target is not self._targets[0]
+        declined = heard.declined and "declined" not in self._without
+        return Generated(heard.text, heard.model or target.name, fallback, declined, usage)
 
 
-class OpenAIEmbedder:
-    """Embeddings of the primary provider."""
+class DecliningChatOpenAI(ChatOpenAI):
+    """Keeps `refusal` in streams too, where the parent drops it and the answer would look empty."""
 
-    def __init__(self, client: OpenAIEmbeddings, breaker: Breaker, *, timeout: float) -> None:
-        self.model = client.model
-        self._client = client
-        self._breaker = breaker
-        self._timeout = timeout
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector of DIMENSIONS a text; raises one of PROVIDER_ERRORS."""
-        with self._breaker.guard():
-            async with asyncio.timeout(self._timeout):
-                vectors = await self._client.aembed_documents(list(texts))
-            if len(vectors) != len(texts) or any(len(vector) != DIMENSIONS for vector in vectors):
-                raise ValueError("vectors of another shape than asked for")
-            return vectors
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], *args: Any, **options: Any
+    ) -> ChatGenerationChunk | None:
+        made = super()._convert_chunk_to_generation_chunk(chunk, *args, **options)
+        choices = chunk.get("choices")
+        if made is not None and choices and (declined := choices[0]["delta"].get("refusal")):
+            made.message.additional_kwargs["refusal"] = declined
+        return made
 
 
-def chat_model(url: str, name: str, timeout: float) -> ChatOpenAI:
-    """A client that neither retries nor waits longer than `timeout` seconds for any byte."""
-    return ChatOpenAI(
+def chat_model(url: str, name: str, timeout: float, *, keep_alive: bool = True) -> ChatOpenAI:
+    """A client that neither retries nor waits longer than `timeout` seconds for any byte.
+
+    Without `keep_alive` every call connects anew.
+    """
+    return DecliningChatOpenAI(
         base_url=url,
         api_key=SecretStr("sample"),
         model=name,
         temperature=0,
         max_retries=0,
-        timeout=httpx.Timeout(timeout, connect=0.5),
+        stream_usage=True,
+        timeout=httpx.Timeout(timeout, connect=CONNECT_S),
+        default_headers={} if keep_alive else {"Connection": "close"},
+        http_async_client=client(httpx.Timeout(timeout, connect=CONNECT_S)),
     )
-
-
-def embeddings(url: str, name: str, timeout: float) -> OpenAIEmbeddings:
-    """A client for texts as they are; counting tokens would download a table from the internet."""
-    return OpenAIEmbeddings(
-        base_url=url,
-        api_key=SecretStr("sample"),
-        model=name,
-        dimensions=DIMENSIONS,
-        check_embedding_ctx_length=False,
-        max_retries=0,
-        timeout=httpx.Timeout(timeout, connect=0.5),
-    )
-
-
-def vector_text(vector: Sequence[float]) -> str:
-    """A vector as pgvector reads it."""
-    return "[" + ",".join(f"{value:.6f}" for value in vector) + "]"

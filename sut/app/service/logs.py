@@ -9,6 +9,7 @@ import secrets
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
@@ -23,11 +24,15 @@ def trace_of(traceparent: str | None) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """Renders a record and its `extra` fields; never the arguments of a request."""
+    """Renders a record and its `extra` fields; never the arguments of a request.
 
-    def __init__(self, node: str) -> None:
+    Whatever of `hidden` a library put into its words is masked.
+    """
+
+    def __init__(self, node: str, hidden: Callable[[], Iterable[str]] = tuple) -> None:
         super().__init__()
         self.node = node
+        self._hidden = hidden
 
     def format(self, record: logging.LogRecord) -> str:
         """One line of JSON; times are UTC with milliseconds."""
@@ -43,15 +48,26 @@ class JsonFormatter(logging.Formatter):
             line["trace_id"] = current
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info:
-            # The innermost frames: an ASGI stack has forty, and the first thirty never differ.
-            line["exception"] = "".join(traceback.format_exception(*record.exc_info, limit=-8))
-        return json.dumps(line, default=str)
+            line["exception"] = "".join(_told(record.exc_info[1]))
+        text = json.dumps(line, default=str)
+        for secret in filter(None, self._hidden()):
+            text = text.replace(json.dumps(secret)[1:-1], "[redacted]")
+        return text
 
 
-def configure(node: str, level: str) -> None:
-    """Send every logger's records to standard output as JSON."""
+def _told(error: BaseException | None) -> Iterator[str]:
+    """Where and what kind of errors; not their words, which may be what a user or a model said."""
+    while error is not None:
+        yield f"{type(error).__qualname__} {getattr(error, 'sqlstate', None) or ''}".rstrip() + "\n"
+        # The innermost frames: an ASGI stack has forty, and the first thirty never differ.
+        yield from traceback.format_tb(error.__traceback__, limit=-8)
+        error = error.__cause__ or error.__context__
+
+
+def configure(node: str, level: str, hidden: Callable[[], Iterable[str]] = tuple) -> None:
+    """Send every logger's records to standard output as JSON, what is `hidden` masked."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter(node))
+    handler.setFormatter(JsonFormatter(node, hidden))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # The libraries log one line per request or per reconnection attempt: noise under load.
     for name in ("httpx", "httpx2", "openai", "psycopg.pool"):

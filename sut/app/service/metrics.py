@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -13,6 +14,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from .breaker import Breaker, State
 
@@ -20,6 +23,46 @@ log = logging.getLogger(__name__)
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Pooled(Protocol):
+    """A pool of connections that counts; `psycopg_pool`'s do."""
+
+    name: str
+
+    def get_stats(self) -> dict[str, int]:
+        """Counts by name; those that are 0 may be missing."""
+
+
+#: What a pool counts, by the name of the metric; the first three are of now, the others only grow.
+POOLED = {
+    "app_pool_size": ("pool_size", "Connections, idle or lent."),
+    "app_pool_available": ("pool_available", "Connections that are idle."),
+    "app_pool_waiting": ("requests_waiting", "Requests that wait for a connection now."),
+    "app_pool_requests": ("requests_num", "Requests for a connection."),
+    "app_pool_queued": ("requests_queued", "Requests that had to wait for a connection."),
+    "app_pool_errors": ("requests_errors", "Requests that got no connection."),
+    "app_pool_wait_seconds": ("requests_wait_ms", "Time that requests waited for a connection."),
+    "app_pool_lost": ("connections_lost", "Connections that were found broken."),
+}
+
+
+class Pools(Collector):
+    """Asks the pools when it is asked."""
+
+    def __init__(self) -> None:
+        self.pools: list[Pooled] = []
+
+    def collect(self) -> Iterator[Metric]:
+        """As prometheus_client asks."""
+        stats = {pool.name: pool.get_stats() for pool in self.pools}
+        for name, (key, words) in POOLED.items():
+            now = name in ("app_pool_size", "app_pool_available", "app_pool_waiting")
+            kind = GaugeMetricFamily if now else CounterMetricFamily
+            family = kind(name, words, labels=["pool"])
+            for pool, counts in stats.items():
+                family.add_metric([pool], counts.get(key, 0) / (1000 if key.endswith("_ms") else 1))
+            yield family
 
 
 class Metrics:
@@ -56,15 +99,33 @@ class Metrics:
             "app_breaker_transitions", "Breaker transitions.", ["dependency", "to"], registry=self.registry
         )
         self._breakers: list[Breaker] = []
+        self._pools = Pools()
+        self.registry.register(self._pools)
 
-    def breaker(self, name: str, *, failures: int = 5, open_s: float = 2.0) -> Breaker:
-        """A breaker whose state and transitions are exported."""
-        limit = failures if self._guarding else sys.maxsize
+    def breaker(
+        self,
+        name: str,
+        *,
+        failures: int = 5,
+        open_s: float = 2.0,
+        guarding: bool = True,
+        blame: Callable[[BaseException], bool] = lambda error: True,
+    ) -> Breaker:
+        """A breaker whose state and transitions are exported; one that is not `guarding` never opens."""
         made = Breaker(
-            name, failures=limit, open_s=open_s, one_probe=self._one_probe, on_change=self._changed
+            name,
+            failures=failures if self._guarding and guarding else None,
+            open_s=open_s,
+            one_probe=self._one_probe,
+            blame=blame,
+            on_change=self._changed,
         )
         self._breakers.append(made)
         return made
+
+    def pools(self, pools: Iterable[Pooled]) -> None:
+        """Export what these pools count, beside those named before."""
+        self._pools.pools += pools
 
     def render(self) -> bytes:
         """The exposition text; reads the breakers, since an open one becomes half-open by time alone."""

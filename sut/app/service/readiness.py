@@ -10,8 +10,11 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from .database import TROUBLE, Pool
-from .llm import PROVIDER_ERRORS, Embedder
-from .schema import embed_documents, ensure_schema
+from .deadline import heed_cancellation
+from .embedding import Embedder, OtherSpace
+from .ingest import embed_documents
+from .llm import PROVIDER_ERRORS
+from .schema import ensure_schema
 
 log = logging.getLogger(__name__)
 UNUSABLE = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
@@ -50,6 +53,7 @@ class Readiness:
     async def watch(self) -> None:
         """Look for ever; a failed look is remembered as the reason, never raised."""
         while True:
+            heed_cancellation()
             self._wake.clear()
             try:
                 async with asyncio.timeout(LIMIT):
@@ -75,6 +79,9 @@ class Readiness:
         try:
             async with asyncio.timeout(LIMIT), self._pool.connection(timeout=1.0) as conn:
                 return await embed_documents(conn, self._embedder)
+        except OtherSpace as error:
+            log.error("embeddings refused", extra={"reason": str(error)})
+            return False
         except (*UNUSABLE, *PROVIDER_ERRORS):
             return False
 

@@ -1,52 +1,118 @@
-"""Documents near a question, by pgvector."""
+"""Documents near a question, by pgvector: from the standby, or else from the primary."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import psycopg
+from psycopg_pool import PoolTimeout
 
-from .database import Pool
-from .llm import PROVIDER_ERRORS, Embedder, vector_text
+from .database import TROUBLE, Pool
+from .embedding import (
+    Embedded,
+    Embedder,
+    OtherSpace,
+    Space,
+    check,
+    check_dimension,
+    parse_vector,
+    vector_text,
+)
+from .freshness import Watermarks
+from .llm import PROVIDER_ERRORS
+
+log = logging.getLogger(__name__)
+UNANSWERED = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
+
+# One round trip: the documents, the space of their index, and how far a standby has replayed.
+SEARCH = """
+SELECT space.model, space.canary::text AS canary,
+    CASE WHEN pg_is_in_recovery()
+         THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END AS replayed,
+    ARRAY(
+        SELECT content FROM documents
+        WHERE model = space.model AND (owner IS NULL OR owner = %(subject)s)
+        ORDER BY embedding <=> %(vector)s::vector LIMIT %(count)s
+    ) AS found
+FROM (SELECT) AS always LEFT JOIN embedding_space AS space ON true
+"""
 
 
 class RetrievalUnavailable(Exception):
-    """No vector for the question, no database, or no document yet."""
+    """No vector for the question, one from another space, no database, or no document yet."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The nearest documents, nearest first; `stale` if they come from a standby that is too far behind."""
+
+    texts: tuple[str, ...]
+    stale: bool = False
 
 
 class Retriever(Protocol):
     """What the graph asks of retrieval."""
 
-    async def search(self, question: str) -> list[str]:
-        """The nearest documents, nearest first; raises RetrievalUnavailable."""
+    async def search(self, question: str, subject: str) -> Found:
+        """Documents that `subject` may see; raises RetrievalUnavailable."""
 
 
 class VectorRetriever:
-    """Searches only vectors of the question's own model: distances between two spaces mean nothing."""
+    """Asks each pool in turn, `timeout` seconds each; a lag of more than `stale_after` seconds is stale."""
 
-    def __init__(self, pool: Pool, embedder: Embedder, *, timeout: float, count: int = 2) -> None:
-        self._pool = pool
+    def __init__(
+        self,
+        pools: Sequence[Pool],
+        embedder: Embedder,
+        watermarks: Watermarks,
+        *,
+        timeout: float,
+        stale_after: float,
+        one_space: bool = True,
+        count: int = 2,
+    ) -> None:
+        self._pools = pools
         self._embedder = embedder
+        self._watermarks = watermarks
         self._timeout = timeout
+        self._stale_after = stale_after
+        self._one_space = one_space
         self._count = count
 
-    async def search(self, question: str) -> list[str]:
-        """The nearest documents; raises RetrievalUnavailable."""
+    async def search(self, question: str, subject: str) -> Found:
+        """As Retriever."""
         try:
-            [vector] = await self._embedder.embed([question])
-            async with (
-                asyncio.timeout(self._timeout),
-                self._pool.connection(timeout=self._timeout) as conn,
-            ):
-                cursor = await conn.execute(
-                    "SELECT content FROM documents WHERE model = %s"
-                    " ORDER BY embedding <=> %s::vector LIMIT %s",
-                    (self._embedder.model, vector_text(vector), self._count),
-                )
-                found = [row["content"] for row in await cursor.fetchall()]
-        except (*PROVIDER_ERRORS, psycopg.Error) as error:
+            fresh = await self._embedder.embed([question])
+            check_dimension(fresh)
+            row = await self._ask(fresh, subject)
+            if not row["found"]:
+                raise RetrievalUnavailable("no document has a vector yet")
+            if self._one_space:
+                check(fresh, Space(row["model"], parse_vector(row["canary"])))
+        except OtherSpace as error:
+            log.error("embeddings refused", extra={"reason": str(error)})
+            raise RetrievalUnavailable(str(error)) from error
+        except (*PROVIDER_ERRORS, *UNANSWERED) as error:
             raise RetrievalUnavailable(type(error).__name__) from error
-        if not found:
-            raise RetrievalUnavailable("no document has a vector of this model yet")
-        return found
+        replayed = row["replayed"]
+        lag = 0.0 if replayed is None else self._watermarks.lag(replayed)
+        return Found(tuple(row["found"]), stale=lag > self._stale_after)
+
+    async def _ask(self, fresh: Embedded, subject: str) -> dict[str, Any]:
+        given = {"subject": subject, "vector": vector_text(fresh.vectors[0]), "count": self._count}
+        for pool in self._pools[:-1]:
+            try:
+                return await self._ask_one(pool, given)
+            except UNANSWERED as error:
+                log.warning("the next database is asked", extra={"error": type(error).__name__})
+        return await self._ask_one(self._pools[-1], given)
+
+    async def _ask_one(self, pool: Pool, given: dict[str, Any]) -> dict[str, Any]:
+        async with asyncio.timeout(self._timeout), pool.connection(timeout=self._timeout) as conn:
+            row = await (await conn.execute(SEARCH, given)).fetchone()
+        assert row is not None, "the statement always gives one row"
+        return row

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
@@ -21,12 +22,17 @@ from psycopg_pool import PoolTimeout
 
 from . import turns
 from .cache import Cache
-from .database import TROUBLE, Connection, Pool
+from .content import PLAIN, Box
+from .database import Connection, Pool, checkout
+from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
-from .graph import Graph, TurnSaver, with_saver
+from .flights import Flights
+from .graph import ChatSaver, Graph, with_saver
 from .llm import Models
+from .reading import read_session
 from .retrieval import Retriever
 from .state import Answer, ChatState, Turn, TurnContext, fresh
+from .tool import Tool
 
 log = logging.getLogger(__name__)
 Emit = Callable[[str, str], None]
@@ -52,11 +58,17 @@ class Runner:
     graph: Graph
     cache: Cache
     retriever: Retriever
+    tool: Tool
     models: Models
     replica: str
     deadline: float
     start_within: float
     idempotent: bool = True
+    serve_stale: bool = True
+    standby: Pool | None = None
+    budget_micros: int | None = None
+    box: Box = PLAIN
+    flights: Flights | None = None
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
     _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
@@ -65,13 +77,16 @@ class Runner:
 
     async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
         """The answer, stored; raises Refusal."""
+        with narrowed(self.deadline) as until:
+            return await self._run(turn, emit, until)
+
+    async def _run(self, turn: Turn, emit: Emit | None, until: Deadline) -> Answer:
         progress = Progress()
-        now = asyncio.get_running_loop().time
-        deadline, start_by = now() + self.deadline, now() + self.start_within
+        deadline, start_by = until.ends, min(until.began + self.start_within, until.ends)
         try:
             async with asyncio.timeout_at(deadline) as limit, self._alone(turn.session, start_by):
                 try:
-                    return await self._attempt(turn, progress, emit, checkout=start_by - now())
+                    return await self._attempt(turn, progress, emit, patience=start_by - now())
                 except Broken:
                     # Cancelled by the deadline, it broke while letting go of the lock. The deadline is
                     # spent: nothing would bound a second attempt.
@@ -81,7 +96,7 @@ class Runner:
                     log.warning("turn tried once more on a new connection")
                     if emit is not None:
                         emit("reset", "")
-                return await self._attempt(turn, progress, emit, checkout=deadline - now(), again=True)
+                return await self._attempt(turn, progress, emit, patience=deadline - now(), again=True)
         except (TimeoutError, PoolTimeout, Broken) as error:
             self.on_trouble()
             log.warning("turn not answered", extra={"error": type(error).__name__})
@@ -92,25 +107,22 @@ class Runner:
             log.exception("the database refused")
             raise self._unavailable("the database refused", progress) from error
         except ModelsUnavailable as error:
-            raise self._unavailable("no model answers; the turn was recorded", progress) from error
+            unavailable = self._unavailable("no model answers; the turn was recorded", progress)
+            unavailable.retry_after = error.retry_after
+            raise unavailable from error
 
-    async def read(self, session: str, subject: str) -> dict[str, object]:
-        """The session's turns from the primary; raises Refusal. Reading twice is safe, so it may."""
+    async def read(self, session: str, subject: str) -> dict[str, Any]:
+        """The session's turns, from the standby while no primary answers; raises Refusal."""
         try:
-            async with asyncio.timeout(self.deadline):
-                for last in (False, True):
-                    try:
-                        async with self._connection(self.start_within) as conn:
-                            return await turns.read_session(conn, session, subject)
-                    except Broken:
-                        if last:
-                            raise
-        except (TimeoutError, PoolTimeout, Broken) as error:
+            left = current(self.deadline).left
+            found = await read_session(self.pool, self.standby, session, subject, self.box, deadline=left)
+        except Refusal as refusal:
+            if refusal.status == 503:
+                self.on_trouble()
+            raise
+        if found["degraded"]:
             self.on_trouble()
-            raise Refusal(503, "the database does not answer", retry_after=1) from error
-        except psycopg.Error as error:
-            raise Refusal(503, "the database refused", retry_after=1) from error
-        raise AssertionError("unreachable")
+        return found
 
     async def _attempt(
         self,
@@ -118,20 +130,24 @@ class Runner:
         progress: Progress,
         emit: Emit | None,
         *,
-        checkout: float,
+        patience: float,
         again: bool = False,
     ) -> Answer:
-        async with self._connection(checkout) as conn:
+        async with checkout(self.pool, patience) as conn:
             try:
                 await turns.lock(conn, turn.session)
             except Refusal as refusal:
                 raise Refusal(503, refusal.reason, retry_after=1, not_applied=not progress.sent) from None
             try:
                 progress.sent = True
-                admission = await turns.admit(conn, turn)
+                admission = await turns.admit(conn, turn, self.box, self.budget_micros)
                 if admission.stored and self.idempotent:
                     return admission.stored if not again else replace(admission.stored, replayed=False)
                 return await self._graph(conn, turn, emit, admission)
+            except asyncio.CancelledError:
+                # Tasks of the graph may be at work on the connection still: closed, it lets go of the lock.
+                await conn.close()
+                raise
             finally:
                 await self._release(conn, turn.session)
 
@@ -148,12 +164,23 @@ class Runner:
     async def _graph(
         self, conn: Connection, turn: Turn, emit: Emit | None, admission: turns.Admission
     ) -> Answer:
-        graph = with_saver(self.graph, TurnSaver(conn))
+        graph = with_saver(self.graph, ChatSaver(conn, self.box))
         config: RunnableConfig = {"configurable": {"thread_id": turn.session}}
         store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(
-            _store, conn, self.replica, not self.idempotent
+            _store, conn, self.replica, not self.idempotent, self.box
         )
-        context = TurnContext(turn, self.cache, self.retriever, self.models, store, admission.history, emit)
+        context = TurnContext(
+            turn,
+            self.cache,
+            self.retriever,
+            self.tool,
+            self.models,
+            store,
+            admission.history,
+            emit,
+            self.serve_stale,
+            self.flights,
+        )
         entry: ChatState | None = fresh(turn)
         if admission.again:
             # The key was admitted before, by a run that broke off: go on from its last checkpoint.
@@ -162,19 +189,6 @@ class Runner:
                 entry = None
         state = await graph.ainvoke(entry, config, context=context, durability="sync")
         return Answer(state["answer"], tuple(state["degraded"].split()), state["model"])
-
-    @asynccontextmanager
-    async def _connection(self, timeout: float) -> AsyncIterator[Connection]:
-        """A checked connection; trouble with it closes it and comes out as Broken."""
-        async with self.pool.connection(timeout=max(timeout, 0.05)) as conn:
-            try:
-                yield conn
-            except TROUBLE as error:
-                await conn.close()
-                raise Broken(type(error).__name__) from error
-            except psycopg.Error:
-                await conn.close()
-                raise
 
     @asynccontextmanager
     async def _alone(self, session: str, start_by: float) -> AsyncIterator[None]:
@@ -191,5 +205,7 @@ class Runner:
         return Refusal(503, reason, retry_after=1, not_applied=not progress.sent)
 
 
-async def _store(conn: Connection, replica: str, always: bool, turn: Turn, answer: Answer) -> Answer:
-    return await turns.store(conn, turn, answer, replica, always=always)
+async def _store(
+    conn: Connection, replica: str, always: bool, box: Box, turn: Turn, answer: Answer
+) -> Answer:
+    return await turns.store(conn, turn, answer, replica, box, always=always)

@@ -10,18 +10,21 @@ import logging
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
+from . import ingest, jobs
 from .database import Connection
 from .documents import DOCUMENTS
-from .llm import Embedder, vector_text
 
 log = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 3
 LOCK = 0x626C61636B  # any constant: "black"
 
 TABLES = """
 CREATE EXTENSION IF NOT EXISTS vector;
 CREATE TABLE IF NOT EXISTS sessions (
     session text PRIMARY KEY, sub text NOT NULL, touched timestamptz NOT NULL DEFAULT now());
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS prompt_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS completion_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS cost_micros bigint NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS admissions (
     session text NOT NULL, id text NOT NULL, message text NOT NULL, trace_id text NOT NULL,
     admitted_at timestamptz NOT NULL DEFAULT now());
@@ -50,6 +53,8 @@ async def ensure_schema(conn: Connection) -> bool:
     try:
         if await _version(conn) != VERSION:
             await conn.execute(TABLES)
+            await conn.execute(ingest.TABLES)
+            await conn.execute(jobs.TABLES)
             await AsyncPostgresSaver(conn).setup()
             async with conn.transaction():
                 await conn.execute("LOCK TABLE documents IN EXCLUSIVE MODE")
@@ -64,22 +69,6 @@ async def ensure_schema(conn: Connection) -> bool:
         if not conn.closed:
             await conn.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
     return True
-
-
-async def embed_documents(conn: Connection, embedder: Embedder) -> bool:
-    """Give every document its vector; False while some have none. Raises what the provider raises."""
-    rows = await (
-        await conn.execute("SELECT id, content FROM documents WHERE embedding IS NULL ORDER BY id LIMIT 100")
-    ).fetchall()
-    if not rows:
-        return True
-    vectors = await embedder.embed([row["content"] for row in rows])
-    async with conn.transaction(), conn.cursor() as cursor:
-        await cursor.executemany(
-            "UPDATE documents SET embedding = %s::vector, model = %s WHERE id = %s",
-            [(vector_text(v), embedder.model, row["id"]) for v, row in zip(vectors, rows, strict=True)],
-        )
-    return False
 
 
 async def _version(conn: Connection) -> int | None:

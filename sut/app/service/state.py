@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypedDict
 
 from .cache import Cache
+from .flights import Flights
 from .llm import Models
 from .retrieval import Retriever
+from .tool import Tool
+from .usage import Usage
 
 HISTORY = 6  # exchanges that a model is shown
 Exchange: TypeAlias = tuple[str, str]  # what was asked, what was answered
@@ -33,6 +36,7 @@ class Answer:
     degraded: tuple[str, ...]
     model: str
     replayed: bool = False
+    usage: Usage = field(default=Usage(), compare=False)
 
 
 class ChatState(TypedDict, total=False):
@@ -45,9 +49,11 @@ class ChatState(TypedDict, total=False):
     turn: str
     message: str
     context: str
+    results: str
     answer: str
     model: str
     degraded: str
+    usage: str
 
 
 @dataclass(frozen=True)
@@ -61,10 +67,13 @@ class TurnContext:
     turn: Turn
     cache: Cache
     retriever: Retriever
+    tool: Tool
     models: Models
     store: Callable[[Turn, Answer], Awaitable[Answer]]
     history: tuple[Exchange, ...] = ()
     emit: Callable[[str, str], None] | None = None
+    serve_stale: bool = True
+    flights: Flights | None = None
 
 
 def fresh(turn: Turn) -> ChatState:
@@ -73,9 +82,11 @@ def fresh(turn: Turn) -> ChatState:
         "turn": turn.id,
         "message": turn.message,
         "context": "",
+        "results": "",
         "answer": "",
         "model": "",
         "degraded": "",
+        "usage": "",
     }
 
 

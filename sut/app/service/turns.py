@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from opentelemetry.trace import SpanKind
 
+from .content import PLAIN, Box
 from .database import Connection
 from .errors import Broken, Refusal
 from .state import HISTORY, Answer, Exchange, Turn
+from .tracing import traced
+from .usage import Usage
 
 # One statement, one commit: the owner, the admission, the stored answer if there is one, and the session's
 # last exchanges, to which nobody adds while the lock is held. It always writes (`touched`), so its commit
@@ -24,7 +28,7 @@ from .state import HISTORY, Answer, Exchange, Turn
 ADMIT = """
 WITH owner AS (
     INSERT INTO sessions (session, sub) VALUES (%(session)s, %(sub)s)
-    ON CONFLICT (session) DO UPDATE SET touched = now() RETURNING sub
+    ON CONFLICT (session) DO UPDATE SET touched = now() RETURNING sub, cost_micros
 ), earlier AS (
     SELECT message FROM admissions WHERE session = %(session)s AND id = %(id)s LIMIT 1
 ), stored AS (
@@ -36,21 +40,33 @@ WITH owner AS (
     INSERT INTO admissions (session, id, message, trace_id)
     SELECT %(session)s, %(id)s, %(message)s, %(trace)s FROM owner
     WHERE sub = %(sub)s AND NOT EXISTS (SELECT FROM earlier)
+    AND (%(budget)s::bigint IS NULL OR cost_micros < %(budget)s)
 )
-SELECT owner.sub AS sub, earlier.message AS earlier, stored.answer, stored.degraded, stored.model,
+SELECT owner.sub AS sub, owner.cost_micros, earlier.message AS earlier,
+    stored.answer, stored.degraded, stored.model,
     (SELECT json_agg(json_build_array(message, answer) ORDER BY seq) FROM recent) AS history
 FROM owner LEFT JOIN earlier ON true LEFT JOIN stored ON true
 """
 
+# The turn, and what it cost on its session's bill: both or neither.
 STORE = """
-INSERT INTO turns (session, id, message, answer, degraded, model, replica, trace_id)
-SELECT %(session)s, %(id)s, %(message)s, %(answer)s, %(degraded)s, %(model)s, %(replica)s, %(trace)s
-WHERE %(always)s OR NOT EXISTS (SELECT FROM turns WHERE session = %(session)s AND id = %(id)s)
-RETURNING seq
+WITH stored AS (
+    INSERT INTO turns (session, id, message, answer, degraded, model, replica, trace_id)
+    SELECT %(session)s, %(id)s, %(message)s, %(answer)s, %(degraded)s, %(model)s, %(replica)s, %(trace)s
+    WHERE %(always)s OR NOT EXISTS (SELECT FROM turns WHERE session = %(session)s AND id = %(id)s)
+    RETURNING seq
+), billed AS (
+    UPDATE sessions SET prompt_tokens = prompt_tokens + %(prompt_tokens)s,
+        completion_tokens = completion_tokens + %(completion_tokens)s,
+        cost_micros = cost_micros + %(cost)s
+    WHERE session = %(session)s AND EXISTS (SELECT FROM stored)
+)
+SELECT seq FROM stored
 """
 
 READ = """
-SELECT s.sub, t.id, t.message, t.answer FROM sessions s LEFT JOIN turns t USING (session)
+SELECT s.sub, s.prompt_tokens, s.completion_tokens, s.cost_micros, t.id, t.message, t.answer
+FROM sessions s LEFT JOIN turns t USING (session)
 WHERE s.session = %s ORDER BY t.seq
 """
 
@@ -64,6 +80,7 @@ class Admission:
     history: tuple[Exchange, ...] = ()
 
 
+@traced("db lock", SpanKind.CLIENT)
 async def lock(conn: Connection, session: str) -> None:
     """Become the session's one writer; raises Refusal 503 if another one holds it for too long."""
     try:
@@ -80,17 +97,24 @@ async def unlock(conn: Connection, session: str) -> None:
         raise Broken("the session's lock was not held")
 
 
-async def admit(conn: Connection, turn: Turn) -> Admission:
-    """Record the turn before any work; raises Refusal 403 or 422, or psycopg.Error."""
+@traced("db admit", SpanKind.CLIENT)
+async def admit(
+    conn: Connection, turn: Turn, box: Box = PLAIN, budget_micros: int | None = None
+) -> Admission:
+    """Record the turn before any work; raises Refusal 402, 403 or 422, Unreadable, or psycopg.Error.
+
+    A session that has cost its budget gets no new turn; one that was admitted before is finished.
+    """
     cursor = await conn.execute(
         ADMIT,
         {
             "session": turn.session,
             "id": turn.id,
             "sub": turn.subject,
-            "message": turn.message,
+            "message": box.seal(turn.message),
             "trace": turn.trace_id,
             "history": HISTORY,
+            "budget": budget_micros,
         },
     )
     row = await cursor.fetchone()
@@ -98,17 +122,21 @@ async def admit(conn: Connection, turn: Turn) -> Admission:
         raise Broken("the admission returned nothing")
     if row["sub"] != turn.subject:
         raise Refusal(403, "the session belongs to someone else")
-    if row["earlier"] is not None and row["earlier"] != turn.message:
+    if row["earlier"] is not None and box.open(row["earlier"]) != turn.message:
         raise Refusal(422, "this idempotency key was used for another message")
+    if budget_micros is not None and row["earlier"] is None and row["cost_micros"] >= budget_micros:
+        # Not 429: clients wait and ask again after that, and here no waiting helps.
+        raise Refusal(402, "this conversation has used up its budget; start a new one", not_applied=True)
     stored = None
     if row["answer"] is not None:
-        stored = Answer(row["answer"], tuple(row["degraded"]), row["model"], replayed=True)
-    history = tuple((asked, answered) for asked, answered in row["history"] or ())
+        stored = Answer(box.open(row["answer"]), tuple(row["degraded"]), row["model"], replayed=True)
+    history = tuple((box.open(asked), box.open(answered)) for asked, answered in row["history"] or ())
     return Admission(again=row["earlier"] is not None, stored=stored, history=history)
 
 
+@traced("db store", SpanKind.CLIENT)
 async def store(
-    conn: Connection, turn: Turn, answer: Answer, replica: str, *, always: bool = False
+    conn: Connection, turn: Turn, answer: Answer, replica: str, box: Box = PLAIN, *, always: bool = False
 ) -> Answer:
     """Store the answer unless the key has one (or `always`); returns the one that stands.
 
@@ -119,29 +147,39 @@ async def store(
         {
             "session": turn.session,
             "id": turn.id,
-            "message": turn.message,
-            "answer": answer.text,
+            "message": box.seal(turn.message),
+            "answer": box.seal(answer.text),
             "degraded": list(answer.degraded),
             "model": answer.model,
             "replica": replica,
             "trace": turn.trace_id,
             "always": always,
+            "prompt_tokens": answer.usage.prompt,
+            "completion_tokens": answer.usage.completion,
+            "cost": answer.usage.micros,
         },
     )
     if await cursor.fetchone() is not None:
         return answer
-    admission = await admit(conn, turn)
+    admission = await admit(conn, turn, box)
     return admission.stored or answer
 
 
-async def read_session(conn: Connection, session: str, subject: str) -> dict[str, Any]:
-    """All turns of a session in order; an unknown session is an empty one. Raises Refusal 403."""
+@traced("db read", SpanKind.CLIENT)
+async def read_session(conn: Connection, session: str, subject: str, box: Box = PLAIN) -> dict[str, Any]:
+    """All turns of a session in order; an unknown session is an empty one. Raises Refusal 403, Unreadable."""
     rows = await (await conn.execute(READ, (session,))).fetchall()
     if rows and rows[0]["sub"] != subject:
         raise Refusal(403, "the session belongs to someone else")
     turns = [
-        {"id": row["id"], "message": row["message"], "answer": row["answer"]}
+        {"id": row["id"], "message": box.open(row["message"]), "answer": box.open(row["answer"])}
         for row in rows
         if row["id"] is not None
     ]
-    return {"session": session, "ids": [turn["id"] for turn in turns], "turns": turns}
+    bill = [rows[0][name] for name in ("prompt_tokens", "completion_tokens", "cost_micros")] if rows else ()
+    return {
+        "session": session,
+        "ids": [turn["id"] for turn in turns],
+        "turns": turns,
+        "usage": Usage(*bill).shown(),
+    }

@@ -1,0 +1,72 @@
+"""More comes to the front than can be served: from all, from one user, or since a provider is slow."""
+
+from blackstart import (
+    BlastRadius,
+    Control,
+    Drill,
+    Objectives,
+    experiment,
+    kill,
+    llm_slow_first_token,
+)
+from fixtures.users import pester
+from sut.load import RATES
+
+#: What a provider takes for an answer, and a turn with it, as long as no call of a model is given up.
+SLOW, TURN_S = "900ms", 1.1
+#: Three replicas work on four turns each: chats a second.
+CAPACITY = 3 * 4 / TURN_S
+#: Of 26 s of slowness 12 s are a peak; in the others clients come as ever.
+GOODPUT = 0.8 * (12 * CAPACITY + 14 * RATES["chat"]) / 26
+# What the machine spends on the other kinds would be missing from the peak.
+FEW_OTHERS = {"session": 2.0, "sql-write": 20.0}
+PROVIDERS = BlastRadius(instances=2, zones=2)
+
+
+@experiment(
+    hypothesis="At three times the load that slow providers leave room for, as much is answered as ever "
+    "could be, and in time; once the crowd is gone everybody is served, though the providers are still slow.",
+    runbook="overload",
+    objectives=Objectives(goodput={"chat": GOODPUT}, p99={"chat": "4.5s"}, rto="23s", lost=0, duplicate=0),
+    control=Control(variant="no-shedding", breaks="goodput"),
+    blast_radius=PROVIDERS,
+    load=FEW_OTHERS,
+)
+def test_overload(drill: Drill) -> None:
+    with drill.inject(llm_slow_first_token("llm", delay=SLOW, endpoint="chat")):
+        drill.hold("2s")
+        with drill.peak(chat=3 * CAPACITY):
+            drill.hold("12s")
+        drill.hold("10s")
+
+
+@experiment(
+    hypothesis="A slow provider holds three turns of a replica: the others are answered elsewhere.",
+    runbook="overload",
+    # More than would be served if all turns waited for the slow one: 11 a second.
+    objectives=Objectives(availability={"chat": 0.9}, mode=["fallback-model"], lost=0, duplicate=0),
+    control=Control(variant="no-bulkhead", breaks="availability"),
+    load=FEW_OTHERS,
+)
+def test_slow_provider(drill: Drill) -> None:
+    with drill.inject(llm_slow_first_token("llm-1", delay=SLOW, endpoint="chat")), drill.peak(chat=14):
+        drill.hold("20s")
+
+
+@experiment(
+    hypothesis="A user who asks far too often is told to wait, also while Redis does not count, and others "
+    "are served.",
+    runbook="overload",
+    objectives=Objectives(
+        wrong_answers=0,
+        availability={"chat": 0.95, "session": 0.95},
+        mode=["no-cache", "local-rate-limit"],
+        lost=0,
+        duplicate=0,
+    ),
+    control=Control(variant="no-rate-limit", breaks="wrong_answers"),
+    blast_radius=PROVIDERS,
+)
+def test_noisy_user(drill: Drill) -> None:
+    with drill.inject(kill("redis", allow_total_loss=True)):
+        drill.count("wrong_answers", pester(drill.stack))

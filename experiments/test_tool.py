@@ -1,0 +1,72 @@
+"""The search tool is gone, late, or answers with something that is no answer: chats go on without it."""
+
+from blackstart import (
+    BlastRadius,
+    Control,
+    Drill,
+    Objectives,
+    edge_latency,
+    edge_limit_data,
+    experiment,
+    kill,
+)
+from fixtures.tool import searches
+
+EVERY_REPLICA = BlastRadius(instances=3, zones=3)
+# Per app replica: 5 failures open the breaker while up to 3 more searches are under way; then one probe every
+# 2 s while the fault lasts, and one more.
+SEARCHES = 3 * (5 + 3 + 20 // 2 + 1)
+
+
+@experiment(
+    hypothesis="Without the search tool every chat is answered, and says that nothing was searched.",
+    runbook="tool-unusable",
+    objectives=Objectives(
+        availability={"chat": 1.0}, mode=["no-tool"], declared={"chat": 0.8}, lost=0, duplicate=0
+    ),
+    control=Control(variant="tool-required", breaks="availability"),
+)
+def test_tool_killed(drill: Drill) -> None:
+    with drill.inject(kill("tool-1", allow_total_loss=True)):
+        drill.hold("10s")
+
+
+@experiment(
+    hypothesis="A tool that answers late is waited for a fifth of a second, and after five such waits it is "
+    "left alone.",
+    runbook="tool-unusable",
+    objectives=Objectives(
+        availability={"chat": 1.0}, mode=["no-tool"], attempts=SEARCHES, lost=0, duplicate=0
+    ),
+    control=(
+        Control(variant="no-tool-breaker", breaks="attempts"),
+        Control(variant="tool-required", breaks="availability"),
+    ),
+    blast_radius=EVERY_REPLICA,
+)
+def test_tool_slow(drill: Drill) -> None:
+    # Only the way back is slow: the tool itself counts who asks.
+    with drill.inject(edge_latency("app", "tool-1", latency="1s", direction="downstream")):
+        before = searches(drill.stack)
+        drill.hold("20s")
+        drill.count("attempts", searches(drill.stack) - before)
+
+
+@experiment(
+    hypothesis="What the tool says is no part of a prompt unless it is a whole answer: chats are answered "
+    "without it.",
+    runbook="tool-unusable",
+    objectives=Objectives(
+        availability={"chat": 1.0}, mode=["no-tool"], attempts=SEARCHES, lost=0, duplicate=0
+    ),
+    control=(
+        Control(variant="no-tool-breaker", breaks="attempts"),
+        Control(variant="tool-required", breaks="availability"),
+    ),
+    blast_radius=EVERY_REPLICA,
+)
+def test_tool_answers_garbled(drill: Drill) -> None:
+    with drill.inject(edge_limit_data("app", "tool-1", size=64, direction="downstream")):
+        before = searches(drill.stack)
+        drill.hold("20s")
+        drill.count("attempts", searches(drill.stack) - before)

@@ -1,0 +1,67 @@
+"""Who may begin: turns in work and turns in line are bounded, the rest is refused at once.
+
+A line that is longer than what can be answered in time only makes answers that nobody waits for, and the
+overload lasts longer than its cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from . import deadline
+from .errors import Refusal
+
+
+class Gate:
+    """At most `working` turns in work, `line` in line for at most `within` seconds after they came.
+
+    `working` None bounds nothing. `on_refused` is told why: "queue-full", "queue-timeout" or "deadline".
+    """
+
+    def __init__(
+        self,
+        working: int | None = None,
+        line: int = 0,
+        *,
+        within: float = 2.0,
+        on_refused: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self._places = None if working is None else asyncio.Semaphore(working)
+        self._line = line
+        self._within = within
+        self._on_refused = on_refused
+        self.working = 0
+        self.waiting = 0
+
+    async def enter(self) -> None:
+        """Take a place, to be given back by `leave`; raises Refusal 503 or 504, nothing being applied."""
+        deadline.restart()
+        if self._places is not None:
+            if self._places.locked() and self.waiting >= self._line:
+                raise self._refused("queue-full", 503, "too many turns are waiting")
+            await self._wait(self._places)
+        self.working += 1
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self.working -= 1
+        if self._places is not None:
+            self._places.release()
+
+    async def _wait(self, places: asyncio.Semaphore) -> None:
+        limit = deadline.current(self._within)
+        self.waiting += 1
+        try:
+            async with asyncio.timeout_at(limit.ends):
+                await places.acquire()
+        except TimeoutError:
+            if limit.ends < limit.began + self._within:
+                raise self._refused("deadline", 504, "the deadline of this request is over") from None
+            raise self._refused("queue-timeout", 503, "no place became free in time") from None
+        finally:
+            self.waiting -= 1
+
+    def _refused(self, why: str, status: int, reason: str) -> Refusal:
+        self._on_refused(why)
+        return Refusal(status, reason, retry_after=1 if status == 503 else None, not_applied=True)

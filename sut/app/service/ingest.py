@@ -1,0 +1,152 @@
+"""Documents taken in: embedded, checked to be of the index's space, written in one transaction.
+
+The first batch ever begins the index: its model and canary become the index's space, the one row of
+`embedding_space`. To move to another model: delete that row, set `embedding` and `model` of every document
+to NULL, and restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from .database import TROUBLE, Connection, Pool
+from .embedding import (
+    Embedded,
+    Embedder,
+    OtherSpace,
+    Space,
+    check,
+    check_dimension,
+    parse_vector,
+    vector_text,
+)
+from .errors import Refusal
+from .llm import PROVIDER_ERRORS
+
+log = logging.getLogger(__name__)
+
+TABLES = """
+ALTER TABLE documents ADD COLUMN IF NOT EXISTS owner text, ADD COLUMN IF NOT EXISTS name text;
+CREATE UNIQUE INDEX IF NOT EXISTS documents_by_name ON documents (owner, name);
+CREATE TABLE IF NOT EXISTS embedding_space (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), model text NOT NULL, canary vector(64) NOT NULL);
+"""
+UNCHANGED = """
+SELECT name FROM documents JOIN unnest(%s::text[], %s::text[]) AS given (name, content) USING (name, content)
+WHERE owner = %s AND embedding IS NOT NULL
+"""
+WRITE = """
+INSERT INTO documents (owner, name, content, embedding, model) VALUES (%s, %s, %s, %s::vector, %s)
+ON CONFLICT (owner, name) DO UPDATE
+SET content = excluded.content, embedding = excluded.embedding, model = excluded.model
+"""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text by the name that its owner gave it."""
+
+    id: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Ingester:
+    """Writes documents of a user, whom alone they are shown to; `deadline` in seconds.
+
+    The same document again changes nothing, a new content replaces the old one: repeating is always safe.
+    """
+
+    pool: Pool
+    embedder: Embedder
+    deadline: float
+    one_space: bool = True
+
+    async def ingest(self, subject: str, documents: Sequence[Document]) -> int:
+        """How many were new or changed. All are written or none; raises Refusal 502 or 503."""
+        sent = False
+        try:
+            async with asyncio.timeout(self.deadline):
+                changed = await self._changed(subject, documents)
+                if not changed:
+                    return 0
+                # Without a connection: a slow provider must not hold up those who only need the database.
+                fresh = await self._embed([document.content for document in changed])
+                async with self.pool.connection(timeout=1.0) as conn, conn.transaction():
+                    await admit_space(conn, fresh, one_space=self.one_space)
+                    async with conn.cursor() as cursor:
+                        sent = True
+                        await cursor.executemany(
+                            WRITE,
+                            [
+                                (subject, document.id, document.content, vector_text(vector), fresh.model)
+                                for document, vector in zip(changed, fresh.vectors, strict=True)
+                            ],
+                        )
+                return len(changed)
+        except OtherSpace as error:
+            log.error("embeddings refused", extra={"reason": str(error)})
+            raise Refusal(502, str(error), not_applied=True) from error
+        except (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError) as error:
+            log.warning("documents not taken in", extra={"error": type(error).__name__})
+            raise Refusal(503, "the database does not answer", retry_after=1, not_applied=not sent) from error
+
+    async def _changed(self, subject: str, documents: Sequence[Document]) -> list[Document]:
+        names, contents = [d.id for d in documents], [d.content for d in documents]
+        async with self.pool.connection(timeout=1.0) as conn:
+            rows = await (await conn.execute(UNCHANGED, (names, contents, subject))).fetchall()
+        known = {row["name"] for row in rows}
+        return [document for document in documents if document.id not in known]
+
+    async def _embed(self, texts: Sequence[str]) -> Embedded:
+        try:
+            fresh = await self.embedder.embed(texts)
+        except PROVIDER_ERRORS as error:
+            log.warning("documents not embedded", extra={"error": type(error).__name__})
+            raise Refusal(503, "the embeddings do not answer", retry_after=2, not_applied=True) from error
+        check_dimension(fresh)
+        return fresh
+
+
+async def admit_space(conn: Connection, fresh: Embedded, *, one_space: bool = True) -> None:
+    """Begin the index with these vectors, or raise OtherSpace unless they are of its space.
+
+    Call in the transaction that writes them.
+    """
+    check_dimension(fresh)
+    await conn.execute(
+        "INSERT INTO embedding_space (model, canary) VALUES (%s, %s::vector) ON CONFLICT DO NOTHING",
+        (fresh.model, vector_text(fresh.canary)),
+    )
+    cursor = await conn.execute("SELECT model, canary::text AS canary FROM embedding_space FOR SHARE")
+    row = await cursor.fetchone()
+    if row is None:
+        raise OtherSpace("the index was given up in this moment")
+    if one_space:
+        check(fresh, Space(row["model"], parse_vector(row["canary"])))
+
+
+async def embed_documents(conn: Connection, embedder: Embedder) -> bool:
+    """Give every document its vector; False while some have none. Raises OtherSpace and PROVIDER_ERRORS."""
+    rows = await (
+        await conn.execute("SELECT id, content FROM documents WHERE embedding IS NULL ORDER BY id LIMIT 100")
+    ).fetchall()
+    if not rows:
+        return True
+    fresh = await embedder.embed([row["content"] for row in rows])
+    async with conn.transaction(), conn.cursor() as cursor:
+        await admit_space(conn, fresh)
+        await cursor.executemany(
+            "UPDATE documents SET embedding = %s::vector, model = %s WHERE id = %s",
+            [
+                (vector_text(vector), fresh.model, row["id"])
+                for vector, row in zip(fresh.vectors, rows, strict=True)
+            ],
+        )
+    return False

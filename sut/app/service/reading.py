@@ -1,0 +1,58 @@
+"""Reads of a session: from the primary, or, while it does not answer, from the standby and declared so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from . import turns
+from .content import PLAIN, Box
+from .database import TROUBLE, Pool
+from .errors import Refusal
+
+log = logging.getLogger(__name__)
+UNANSWERED = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
+
+
+async def read_session(
+    primary: Pool,
+    standby: Pool | None,
+    session: str,
+    subject: str,
+    box: Box = PLAIN,
+    *,
+    deadline: float,
+    patience: float = 1.0,
+) -> dict[str, Any]:
+    """The session's turns and `degraded`, a list that may hold read-only; raises Refusal or Unreadable.
+
+    Asks the primary for `patience` seconds, the standby for half as long, then the primary until `deadline`
+    seconds. The patience leaves time for the standby before a client gives up. The primary comes last once
+    more: in a failover the standby is gone, because it is about to be the primary.
+    """
+    ways: list[tuple[Pool, float, list[str]]] = [(primary, patience, [])]
+    if standby is not None:
+        ways.append((standby, patience / 2, ["read-only"]))
+    try:
+        async with asyncio.timeout(deadline):
+            for pool, limit, degraded in ways:
+                try:
+                    return {**await _read(pool, limit, session, subject, box), "degraded": degraded}
+                except UNANSWERED as error:
+                    log.warning("the session is read elsewhere", extra={"error": type(error).__name__})
+            return {**await _read(primary, deadline, session, subject, box), "degraded": []}
+    except UNANSWERED as error:
+        raise Refusal(503, "the database does not answer", retry_after=1) from error
+
+
+async def _read(pool: Pool, limit: float, session: str, subject: str, box: Box) -> dict[str, Any]:
+    async with asyncio.timeout(limit), pool.connection(timeout=limit) as conn:
+        try:
+            return await turns.read_session(conn, session, subject, box)
+        except psycopg.Error:
+            await conn.close()
+            raise

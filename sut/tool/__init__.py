@@ -1,0 +1,1 @@
+"""The sample search tool: `python -m tool.server` serves it with the standard library alone."""

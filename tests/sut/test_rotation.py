@@ -1,0 +1,93 @@
+"""A certificate that is replaced while its server runs."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from cryptography import x509
+
+from blackstart.model.errors import PlatformError
+from blackstart.platforms.capabilities import ExecResult
+from blackstart.stack.running import RunningStack
+from sut import certificates, rotation
+from sut.app.service.peers import shown
+from sut.stack import stack
+
+from .tls import server_context
+
+
+@dataclass
+class Front:
+    """A front whose file is replaced at once, and used once its server is told; it is told by `exec`."""
+
+    context: ssl.SSLContext
+    port: int
+    folder: Path
+    says: str = "Transaction created\nSuccess!\n"
+    told: list[str] = field(default_factory=list)
+    run_id: str = "run1"
+    stack: Any = stack
+
+    def exec(self, instance: str, argv: Sequence[str], timeout: float = 5.0) -> ExecResult:
+        """As RunningStack."""
+        if argv[-1].startswith("-----BEGIN"):
+            (self.folder / "new.pem").write_text(argv[-1])
+            return ExecResult(0, "")
+        self.told.append(argv[-1])
+        self.context.load_cert_chain(self.folder / "new.pem")
+        return ExecResult(0, self.says)
+
+    def address(self, instance: str, port: str) -> tuple[str, int]:
+        """As RunningStack."""
+        return "127.0.0.1", self.port
+
+
+@pytest.fixture
+def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    monkeypatch.setenv("BLACKSTART_STATE", str(tmp_path))
+    context = server_context(certificates.given("run1")["front-1"]["TLS_PEM"], tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield Front(context, server.server_port, tmp_path)
+        server.shutdown()
+
+
+def expires(front: Front) -> datetime:
+    return x509.load_der_x509_certificate(shown("127.0.0.1", front.port)).not_valid_after_utc
+
+
+def test_a_rotated_certificate_is_shown_when_the_rotation_returns(front: Front) -> None:
+    before = shown("127.0.0.1", front.port)
+    rotation.certificate(cast(RunningStack, front), "front-1")
+    assert shown("127.0.0.1", front.port) != before
+    assert "commit ssl cert /run/tls/tls.pem" in front.told[0]
+
+
+def test_an_expired_certificate_can_be_placed_and_put_right(front: Front) -> None:
+    now = datetime.now(UTC)
+    rotation.expire_certificate(cast(RunningStack, front), "front-1")
+    assert expires(front) < now
+    rotation.certificate(cast(RunningStack, front), "front-1")
+    assert expires(front) > now + timedelta(days=29)
+
+
+def test_a_balancer_that_refuses_a_certificate_is_no_success(front: Front) -> None:
+    front.says = "unable to load certificate from file\n"
+    with pytest.raises(PlatformError, match="takes no certificate"):
+        rotation.certificate(cast(RunningStack, front), "front-1")
+
+
+def test_who_has_no_certificate_is_told_so(front: Front) -> None:
+    with pytest.raises(
+        PlatformError, match="llm-1 has no certificate; those that have: front, postgres, redis"
+    ):
+        rotation.certificate(cast(RunningStack, front), "llm-1")
