@@ -45,8 +45,8 @@ def test_the_front_fails_open_to_the_same_replicas_with_the_same_retries(program
     told = front(programs)
     assert "use_backend app_any if { nbsrv(app) lt 1 }" in told["frontend front"]
     assert servers(told["backend app"]) == [
-        "server app-1 app-1:8000 slowstart 5s",
-        "server app-2 app-2:8000 slowstart 5s",
+        "server app-1 app-1:8000 weight 100 slowstart 5s",
+        "server app-2 app-2:8000 weight 100 slowstart 5s",
     ]
     assert servers(told["backend app_any"]) == [
         "server app-1 app-1:8000 no-check",
