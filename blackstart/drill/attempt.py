@@ -194,7 +194,7 @@ class Attempt:
         for source in self.running.stack.sources:
             source.start(self.running, self.gates.event)
             stack.callback(source.stop)
-        gate = StealGate(self.gates.trip)
+        gate = StealGate(self.gates.trip, ceilings=self.drill.ceilings)
         gate.start()
         stack.callback(gate.stop)
 

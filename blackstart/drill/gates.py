@@ -16,6 +16,8 @@ STEAL_LIMIT = 0.25
 #: So much of it is enough where nothing is left idle: on a machine that was nearly full, work then queues up.
 STEAL_LIMIT_FULL = 0.1
 FULL = 0.05
+#: More than this is too much whatever the bounds.
+STEAL_LIMIT_EVER = 0.6
 #: A second in which less than this was stolen is a calm one.
 CALM = 0.1
 
@@ -65,8 +67,9 @@ class StealGate:
     """Trips the gate `host-steal` when the hypervisor took too much of the CPU time of `window` samples.
 
     Too much is over 25 %, or over 10 % where less than 5 % was idle. One second alone is what any shared
-    machine loses now and then, and bounds have room for it; three are not. On a host without `/proc/stat`
-    it never trips.
+    machine loses now and then, and bounds have room for it; three are not. Where timings are judged by
+    `ceilings` times their bounds, so much more is too much, 60 % at most. On a host without `/proc/stat` it
+    never trips.
     """
 
     def __init__(
@@ -75,7 +78,9 @@ class StealGate:
         stat: Path = PROC_STAT,
         every_s: float = 1.0,
         window: int = 3,
+        ceilings: float = 1.0,
     ) -> None:
+        self._ceilings = ceilings
         self._trip, self._stat, self._every_s = trip, stat, every_s
         self._samples: deque[CpuTimes] = deque(maxlen=window + 1)
         self._over = threading.Event()
@@ -96,13 +101,13 @@ class StealGate:
     def _watch(self) -> None:
         while not self._over.wait(self._every_s):
             self._samples.append(cpu_times(self._stat.read_text()))
-            if len(self._samples) == self._samples.maxlen and _starved(self._samples):
+            if len(self._samples) == self._samples.maxlen and _starved(self._samples, self._ceilings):
                 self._trip("host-steal")
 
 
-def _starved(samples: Sequence[CpuTimes]) -> bool:
+def _starved(samples: Sequence[CpuTimes], ceilings: float) -> bool:
     limit = STEAL_LIMIT_FULL if _share("idle", samples) < FULL else STEAL_LIMIT
-    return _share("stolen", samples) > limit
+    return _share("stolen", samples) > min(limit * ceilings, STEAL_LIMIT_EVER)
 
 
 def _share(name: str, samples: Sequence[CpuTimes]) -> float:

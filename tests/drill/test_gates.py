@@ -18,16 +18,26 @@ def test_total_and_stolen_come_from_the_first_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stolen", "busy", "trips"),
-    [(100, 0, True), (40, 0, False), (40, 155, True), (40, 145, False), (15, 185, False)],
+    ("stolen", "busy", "ceilings", "trips"),
+    [
+        (100, 0, 1, True),
+        (40, 0, 1, False),
+        (40, 155, 1, True),
+        (40, 145, 1, False),
+        (15, 185, 1, False),
+        (40, 155, 3, False),
+        (100, 0, 3, False),
+        (130, 0, 3, True),
+        (70, 130, 3, True),
+    ],
 )
 def test_the_gate_trips_when_the_hypervisor_ran_someone_else(
-    tmp_path: Path, stolen: int, busy: int, trips: bool
+    tmp_path: Path, stolen: int, busy: int, ceilings: float, trips: bool
 ) -> None:
     stat, fresh = tmp_path / "stat", tmp_path / "fresh"
     stat.write_text(_stat(1000, 0))
     tripped = threading.Event()
-    gate = StealGate(lambda name: tripped.set(), stat, every_s=0.02)
+    gate = StealGate(lambda name: tripped.set(), stat, every_s=0.02, ceilings=ceilings)
     gate.start()
     fresh.write_text(_stat(1200, stolen, busy))
     fresh.replace(stat)
