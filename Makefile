@@ -32,7 +32,8 @@ drill-all: setup ## every drill
 controls: setup ## every drill with its negative controls and its placebo
 	$(PYTEST) -m chaos --chaos-controls --chaos-placebo experiments $(ARGS)
 
-test: setup check unit integration proof ## everything that CI runs
+test: ## everything that CI runs, and what each stage took of its time budget
+	+@tools/test.sh "$(MAKE)"
 
 check: ## format, lint, types, import rules
 	tools/check

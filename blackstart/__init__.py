@@ -124,6 +124,7 @@ __all__ = [
     "edge_timeout",
     "experiment",
     "fds_exhausted",
+    "file_replaced",
     "freeze",
     "kill",
     "llm_content_filter",

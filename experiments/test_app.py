@@ -1,7 +1,5 @@
 """Replicas of the app die, freeze, starve, or are restarted; a zone goes; secrets change."""
 
-import time
-
 import pytest
 
 from blackstart import (
@@ -9,6 +7,7 @@ from blackstart import (
     Control,
     Drill,
     Objectives,
+    clock_offset,
     cpu_throttle,
     dns_failure,
     edge_reset,
@@ -19,15 +18,14 @@ from blackstart import (
     kill,
     llm_slow_first_token,
     memory_hog,
+    promoted,
     rolling_restart,
     zone_lost,
 )
 from fixtures.chats import ask, question
 from fixtures.front import evenly_served
-from fixtures.postgres import has_stored
-from fixtures.users import rotated
-
-TRIES = 4
+from fixtures.postgres import primary_in_zone_b, stored, stores
+from fixtures.users import lay_new_token_keys, new_token, new_token_keys, rotated
 
 
 @pytest.mark.headline
@@ -45,10 +43,10 @@ TRIES = 4
 )
 def test_replica_killed(drill: Drill) -> None:
     # Half a second passes until the fronts take app-1 out. If it stored no turn in that, it gets another go.
-    for _ in range(TRIES):
+    for _ in range(4):
         evenly_served(drill.stack, limit="15s")
         with drill.inject(edge_timeout("front", "app-1", direction="downstream")):
-            held_back = has_stored(drill.stack, "app-1", since=time.monotonic(), limit="1s")
+            held_back = stores(drill.stack, "app-1", limit="1s")
             if held_back:
                 drill.inject(kill("app-1"))
                 drill.hold("500ms")
@@ -103,12 +101,16 @@ def test_rolling_restart(drill: Drill) -> None:
 def test_out_of_memory(drill: Drill) -> None:
     with drill.inject(memory_hog("app-1", victim="python")):
         drill.hold("12s")
+        died = not drill.stack.platform.is_running(drill.stack.container("app-1"))
+    # The kernel may take the hog: then clients had nothing to notice.
+    drill.premise("the replica was killed, not the hog alone", died)
 
 
 @experiment(
     hypothesis="A replica that can open nothing more fails its checks, and the others answer.",
     runbook="app-replica-starved",
-    objectives=Objectives(availability={"chat": 0.85, "session": 0.85}, lost=0, duplicate=0),
+    # It takes connections and never accepts them: two checks of a second each find it out, in some 3 s of 25.
+    objectives=Objectives(availability={"chat": 0.8, "session": 0.8}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
     blast_radius=BlastRadius(instances=2, zones=2),
 )
@@ -116,7 +118,7 @@ def test_out_of_descriptors(drill: Drill) -> None:
     # On the connections that it has the front would never notice: it has to make new ones.
     with drill.inject(edge_reset("front", "app-1")):
         full = drill.inject(fds_exhausted("app-1", process="python"))
-    drill.hold("15s")
+    drill.hold("25s")
     full.undo()
 
 
@@ -132,37 +134,76 @@ def test_starved_of_cpu(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="A replica that can look no name up lives on the connections that it has.",
+    hypothesis="A replica that can look no name up stays in service and lives on its open connections.",
     runbook="app-replica-starved",
-    objectives=Objectives(availability={"chat": 0.9, "session": 1.0}, lost=0, duplicate=0),
+    # Where it has not enough of them, a chat of its third is refused now and then.
+    objectives=Objectives(availability={"chat": 0.85, "session": 0.95}, lost=0, duplicate=0),
     control=Control(variant="no-keep-alive", breaks="availability"),
 )
 def test_dns_fails(drill: Drill) -> None:
     with drill.inject(dns_failure("app-1")):
-        drill.hold("15s")
+        drill.hold("20s")
+        answers = stored(drill.stack, "app-1", since_s=10)
+    assert answers > 0, "app-1 answered nobody in the last ten seconds: it did not stay in service"
 
 
 @experiment(
-    hypothesis="When a zone is lost, its replica, its database and its cache are replaced by those of the "
-    "others, and nothing acknowledged is lost.",
-    runbook="zone-lost",
-    # Two checks find the replica out; a database primary in the zone has a lease that must run out.
-    objectives=Objectives(rto="75s", availability={"session": 0.75}, lost=0, duplicate=0, split_brain=0),
+    hypothesis="A replica that can look no name up and has lost its connections to the database leaves the "
+    "balancer, and the others answer.",
+    runbook="app-replica-starved",
+    # Its own look and two checks of the front find it out, in some 4 s of 25; a third of the chats is lost.
+    objectives=Objectives(availability={"chat": 0.83, "session": 0.83}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
+)
+def test_dns_fails_and_connections_are_lost(drill: Drill) -> None:
+    with drill.inject(dns_failure("app-1")):
+        with drill.inject(edge_reset("app-1", "pgproxy-1")):
+            drill.hold("1s")
+        drill.hold("24s")
+        answers = stored(drill.stack, "app-1", since_s=10)
+    drill.premise("app-1 reached no database", answers == 0)
+
+
+@experiment(
+    hypothesis="A replica whose clock is an hour ahead takes every token for expired: it notices by the "
+    "database's clock, and leaves the balancer until its own is right.",
+    runbook="clock-wrong",
+    # Of a node's processes it is the app whose clock can be set: etcd is a static binary, Redis and Postgres
+    # would not survive the library. It is followed within a second; a look a second and two checks of the
+    # front make it some 4 s of 25, in which a third of the requests is refused.
+    objectives=Objectives(availability={"chat": 0.83, "session": 0.83}, lost=0, duplicate=0),
+    control=Control(variant="no-clock-check", breaks="availability"),
+)
+def test_clock_an_hour_ahead(drill: Drill) -> None:
+    with drill.inject(clock_offset("app-1", by="1h")):
+        drill.hold("25s")
+
+
+@experiment(
+    hypothesis="When the zone of the database's primary is lost, the standby takes over once the lease has "
+    "run out, the other zones serve, and nothing acknowledged is lost.",
+    runbook="zone-lost",
+    # A lease of 20 s, then proxy and pools. The zone's return disturbs clients once more: that they were
+    # served before it is what availability shows, of a zone that is away for some 40 s.
+    objectives=Objectives(
+        rto="75s", availability={"chat": 0.2, "session": 0.35}, lost=0, duplicate=0, split_brain=0
+    ),
+    control=Control(variant="async-replication", breaks="lost"),
+    prepare=primary_in_zone_b,
 )
 def test_zone_lost(drill: Drill) -> None:
     with drill.inject(zone_lost("b")):
+        drill.observe(until=promoted("postgres"), limit="60s")
         drill.hold("10s")
-        drill.observe(limit="60s")
 
 
-#: Six turns of 1.1 s at each of the two replicas that are left; chats a second.
-LEFT = 2 * 6 / 1.1
+#: Three turns of 1.1 s at each of the two replicas that will be left; chats a second.
+LEFT = 2 * 3 / 1.1
 
 
 @experiment(
-    hypothesis="A zone that is lost under three times the load takes its share of the answers along, and not "
-    "more.",
+    hypothesis="A zone that is lost under three times the load that the others can serve takes its share of "
+    "the answers along, and not more.",
     runbook="zone-lost",
     objectives=Objectives(goodput={"chat": 0.6 * LEFT}, p99={"chat": "4.5s"}, rto="35s", lost=0, duplicate=0),
     control=Control(variant="no-shedding", breaks="goodput"),
@@ -171,16 +212,16 @@ LEFT = 2 * 6 / 1.1
 )
 def test_zone_lost_under_overload(drill: Drill) -> None:
     slow = llm_slow_first_token("llm", delay="900ms", endpoint="chat")
-    with drill.inject(slow), drill.peak(chat=3 * 1.5 * LEFT):
+    with drill.inject(slow), drill.peak(chat=3 * LEFT):
         drill.hold("3s")
-        # Not the zone of the front, of which there is one.
+        # Not the zone of the database's proxy, of which there is one.
         with drill.inject(zone_lost("c")):
             drill.hold("12s")
 
 
 @experiment(
-    hypothesis="Secrets that are replaced under load are in force at once and without a failure: new tokens "
-    "are accepted, and connections that are lost are made anew with the new password.",
+    hypothesis="Secrets that are replaced under load are in force at once: new tokens are accepted, and "
+    "connections that are lost are made anew with the new password.",
     runbook="secrets-rotated",
     objectives=Objectives(wrong_answers=0, rto="10s", lost=0, duplicate=0),
     control=Control(variant="no-secret-reload", breaks="wrong_answers"),
@@ -193,3 +234,23 @@ def test_secrets_rotated(drill: Drill) -> None:
         drill.observe(limit="10s")
         replies = [ask(drill.stack, question(), bearer=bearer) for _ in range(9)]
         drill.count("wrong_answers", sum(reply.status != 200 for reply in replies))
+
+
+@experiment(
+    hypothesis="When the keys of tokens are rotated under load, tokens by the new key are accepted by every "
+    "replica at once, those by the old one go on, and no request fails.",
+    runbook="secrets-rotated",
+    objectives=Objectives(
+        availability={"chat": 1.0, "session": 1.0}, interrupted=0, wrong_answers=0, lost=0, duplicate=0
+    ),
+    control=Control(variant="no-secret-reload", breaks="wrong_answers"),
+    blast_radius=BlastRadius(instances=3, zones=3),
+)
+def test_token_keys_rotated(drill: Drill) -> None:
+    # Here, not in prepare: a control's variant makes the replicas anew, and what was laid ready is gone.
+    lay_new_token_keys(drill.stack)
+    with drill.inject(new_token_keys()):
+        # In turn: some four for each replica, the first within a second.
+        replies = [ask(drill.stack, question(), bearer=new_token()) for _ in range(12)]
+        drill.hold("8s")
+    drill.count("wrong_answers", sum(reply.status != 200 for reply in replies))

@@ -4,8 +4,9 @@ from blackstart import BlastRadius, Control, Drill, Objectives, experiment, kill
 from fixtures.postgres import primary
 from sut.conditions import etcd_leader
 
-#: Nobody should notice; of 2000 raw writes or more some may meet a machine that is busy.
-UNNOTICED = {"chat": 0.98, "sql-write": 0.98}
+#: Nobody should notice; of 75 chats and 600 raw writes or more some may meet a machine that is busy. Half of
+#: them fail where the primary steps down.
+UNNOTICED = {"chat": 0.95, "sql-write": 0.97}
 
 
 @experiment(

@@ -14,10 +14,12 @@ from blackstart import (
 )
 from fixtures.queue import done, held, overdue, told_of
 
-#: Each job takes a slot for so long: 4 slots of 2 workers do some 9 jobs a second, and are never idle.
+#: Each job takes a slot for so long: 2 slots of 2 workers do some 4 jobs a second, and are never idle.
 SLOW = llm_slow_first_token("llm-1", delay="800ms", endpoint="chat")
 #: Seconds after which a job is overdue: a lost hint is repeated after 5 s, a lost worker's job after 6 s.
 LATE_S = 15
+#: A job costs the machine what a chat does.
+FEW_OTHERS = {"chat": 1.0, "session": 1.0, "sql-write": 10.0}
 
 
 @experiment(
@@ -26,7 +28,7 @@ LATE_S = 15
     runbook="jobs-not-done",
     objectives=Objectives(overdue=0, availability={"job": 0.99}, lost=0, duplicate=0),
     control=Control(variant="no-outbox-relay", breaks="overdue"),
-    load={"job": 12},
+    load={"job": 6, **FEW_OTHERS},
     blast_radius=BlastRadius(zones=2, faults=3),
 )
 def test_hints_lost(drill: Drill) -> None:
@@ -49,7 +51,7 @@ def test_hints_lost(drill: Drill) -> None:
     runbook="jobs-not-done",
     objectives=Objectives(overdue=0, availability={"job": 0.99}, lost=0, duplicate=0),
     control=Control(variant="no-reclaim", breaks="overdue"),
-    load={"job": 8},
+    load={"job": 4, **FEW_OTHERS},
 )
 def test_worker_killed(drill: Drill) -> None:
     with drill.inject(SLOW):
@@ -67,7 +69,7 @@ def test_worker_killed(drill: Drill) -> None:
     runbook="jobs-not-done",
     objectives=Objectives(overdue=0, availability={"job": 0.99}, lost=0, duplicate=0),
     control=Control(variant="no-fencing", breaks="duplicate"),
-    load={"job": 8},
+    load={"job": 4, **FEW_OTHERS},
 )
 def test_worker_frozen(drill: Drill) -> None:
     with drill.inject(SLOW):

@@ -30,16 +30,27 @@ from blackstart import (
 )
 from fixtures.cache import age
 from fixtures.chats import ask, question
-from fixtures.llm import attempts, met, probes_at_once, shopped
+from fixtures.llm import (
+    SLACK_S,
+    WINDOW_S,
+    attempts,
+    beyond_budget,
+    meet_each,
+    probes_at_once,
+    second_calls,
+    shopped,
+)
 from fixtures.load import MORE_CHATS
 from fixtures.postgres import bill
 
-# Per app replica and endpoint: 5 failures open the breaker while up to 3 more calls are under way; then one
-# probe every 2 s while the fault lasts, and one more.
-ATTEMPTS = 3 * 2 * (5 + 3 + 12 // 2 + 1)
+# Per app replica and endpoint: 5 failures open the breaker while one more call is under way; then one probe
+# every 2 s while the fault lasts, and one more.
+ATTEMPTS = 3 * 2 * (5 + 1 + 12 // 2 + 1)
 # Two providers that ask for 3 s of patience, for 10 s: per replica and provider one call after each wait, and
 # those that were under way when the first was refused.
-STORM = 3 * 2 * (3 + 10 // 3 + 2)
+STORM = 3 * 2 * (2 + 10 // 3 + 2)
+# One provider that asks for 5 s of patience, for 12 s: the same per replica and endpoint.
+PATIENT = 3 * 2 * (2 + 12 // 5 + 2)
 BOTH = BlastRadius(instances=2, zones=2)
 #: So old, seconds, no answer of the cache is fresh; it is kept for an hour.
 STALE = 400
@@ -105,7 +116,7 @@ def test_primary_provider_hangs(drill: Drill) -> None:
     objectives=Objectives(
         availability={"chat": 1.0},
         mode=["fallback-model", "no-retrieval"],
-        attempts=ATTEMPTS,
+        attempts=PATIENT,
         lost=0,
         duplicate=0,
     ),
@@ -113,7 +124,7 @@ def test_primary_provider_hangs(drill: Drill) -> None:
     load=MORE_CHATS,
 )
 def test_rate_limited(drill: Drill) -> None:
-    with drill.inject(llm_rate_limit("llm-1")):
+    with drill.inject(llm_rate_limit("llm-1", retry_after="5s")):
         drill.hold("12s")
         drill.count("attempts", attempts(drill.stack, "llm-1"))
 
@@ -135,11 +146,7 @@ def test_every_failure(drill: Drill) -> None:
         llm_slow_first_token("llm-1", delay="5s", endpoint="chat"),
         llm_slow_tokens("llm-1", gap="1s", endpoint="chat"),
     )
-    for fault in faults:
-        with drill.inject(fault):
-            drill.hold("3s")
-    missed = {fault.wire for fault in faults} - met(drill.stack, "llm-1")
-    drill.premise("chats met every fault", not missed)
+    meet_each(drill, who="chats", provider="llm-1", faults=faults, hold="3s")
 
 
 @experiment(
@@ -147,7 +154,7 @@ def test_every_failure(drill: Drill) -> None:
     "offered, is given to no client: the fallback answers.",
     runbook="llm-answers-wrong",
     objectives=Objectives(
-        availability={"chat": 1.0}, mode=["fallback-model"], declared={"chat": 0.7}, lost=0, duplicate=0
+        availability={"chat": 1.0}, mode=["fallback-model"], declared={"chat": 0.88}, lost=0, duplicate=0
     ),
     control=Control(variant="no-answer-check", breaks="declared"),
 )
@@ -157,11 +164,7 @@ def test_useless_answers(drill: Drill) -> None:
         llm_unfinished("llm-1", endpoint="chat"),
         llm_malformed_tool_call("llm-1", endpoint="chat"),
     )
-    for fault in faults:
-        with drill.inject(fault):
-            drill.hold("4s")
-    missed = {fault.wire for fault in faults} - met(drill.stack, "llm-1")
-    drill.premise("chats met every fault", not missed)
+    meet_each(drill, who="chats", provider="llm-1", faults=faults, hold="4s")
 
 
 @experiment(
@@ -176,12 +179,8 @@ def test_refusals_are_final(drill: Drill) -> None:
         llm_content_filter("llm-1", endpoint="chat"),
         llm_context_length("llm-1", endpoint="chat"),
     )
-    for fault in faults:
-        with drill.inject(fault):
-            drill.hold("4s")
+    meet_each(drill, who="chats", provider="llm-1", faults=faults, hold="4s", rest="3s")
     drill.count("attempts", shopped(drill.stack, "llm-1", "llm-2"))
-    missed = {fault.wire for fault in faults} - met(drill.stack, "llm-1")
-    drill.premise("chats met both", not missed)
 
 
 @experiment(
@@ -216,7 +215,8 @@ def test_model_declines(drill: Drill) -> None:
     hypothesis="While no provider answers, what was answered before is given again and declared, everything "
     "else is refused with the time to come back, and a turn that was recorded is answered then.",
     runbook="llm-provider-down",
-    objectives=Objectives(rto="25s", availability={"session": 1.0}, wrong_answers=0, lost=0, duplicate=0),
+    # Of 15 answers one may miss a cache that is given 80 ms; where nothing stale is given, five are missing.
+    objectives=Objectives(rto="30s", availability={"session": 1.0}, wrong_answers=1, lost=0, duplicate=0),
     control=Control(variant="no-stale-answers", breaks="wrong_answers"),
     blast_radius=BOTH,
 )
@@ -240,12 +240,34 @@ def test_no_provider_answers(drill: Drill, known: list[str]) -> None:
     runbook="llm-provider-down",
     objectives=Objectives(attempts=STORM, rto="25s", availability={"session": 1.0}, lost=0, duplicate=0),
     control=Control(variant="no-breakers", breaks="attempts"),
+    load=MORE_CHATS,
     blast_radius=BOTH,
 )
 def test_rate_limit_storm(drill: Drill) -> None:
     with drill.inject(llm_rate_limit("llm", retry_after="3s", endpoint="chat")):
         drill.hold("10s")
         drill.count("attempts", sum(attempts(drill.stack, each) for each in ("llm-1", "llm-2")))
+
+
+@experiment(
+    hypothesis="When all providers answer 429 and name no time to wait, a provider is asked again for the "
+    "same turn as often as its retry budget grants, and no more.",
+    runbook="llm-provider-down",
+    # Counted are calls beyond the budget: that none is made depends on no machine's speed.
+    objectives=Objectives(attempts=0, rto="25s", availability={"session": 1.0}, lost=0, duplicate=0),
+    control=Control(variant="no-retry-budget", breaks="attempts"),
+    load=MORE_CHATS,
+    blast_radius=BOTH,
+)
+def test_retry_budget(drill: Drill) -> None:
+    # The budget counts the calls of its window, the providers' logs those since the reset.
+    drill.hold(f"{WINDOW_S + SLACK_S}s")
+    # A 429 with a wait would close the whole provider: its other model would not be asked at all.
+    with drill.inject(llm_rate_limit("llm", retry_after="0s", endpoint="chat")):
+        drill.hold("10s")
+        drill.count("attempts", sum(beyond_budget(drill.stack, each) for each in ("llm-1", "llm-2")))
+        again = sum(second_calls(drill.stack, each) for each in ("llm-1", "llm-2"))
+    drill.premise("providers were asked a second time for a turn", again > 0)
 
 
 @experiment(
@@ -256,7 +278,7 @@ def test_rate_limit_storm(drill: Drill) -> None:
         Control(variant="no-stream-fallback", breaks="availability"),
         Control(variant="no-stream-reset", breaks="availability"),
     ),
-    load={"stream": 5, "chat": 1},
+    load={"stream": 3, "chat": 1, "session": 1, "sql-write": 10},
 )
 def test_stream_breaks(drill: Drill) -> None:
     faults = (
@@ -268,11 +290,7 @@ def test_stream_breaks(drill: Drill) -> None:
         llm_duplicate_chunk("llm-1"),
         llm_error("llm-1", status=500, endpoint="chat"),
     )
-    for fault in faults:
-        with drill.inject(fault):
-            drill.hold("4s")
-    missed = {fault.wire for fault in faults} - met(drill.stack, "llm-1")
-    drill.premise("streams met every fault", not missed)
+    meet_each(drill, who="streams", provider="llm-1", faults=faults, hold="4s")
 
 
 @experiment(
@@ -297,7 +315,7 @@ def test_budget_used_up(drill: Drill) -> None:
     hypothesis="Without usable embeddings chats are answered without documents, and say so.",
     runbook="embeddings-unusable",
     objectives=Objectives(
-        availability={"chat": 1.0}, mode=["no-retrieval"], declared={"chat": 0.7}, lost=0, duplicate=0
+        availability={"chat": 1.0}, mode=["no-retrieval"], declared={"chat": 0.9}, lost=0, duplicate=0
     ),
     control=Control(variant="retrieval-required", breaks="availability"),
 )
@@ -308,11 +326,7 @@ def test_embeddings_fail(drill: Drill) -> None:
         llm_malformed_json("llm-1", endpoint="embeddings"),
         llm_embeddings_dimension("llm-1"),
     )
-    for fault in faults:
-        with drill.inject(fault):
-            drill.hold("4s")
-    missed = {fault.wire for fault in faults} - met(drill.stack, "llm-1")
-    drill.premise("searches met every fault", not missed)
+    meet_each(drill, who="searches", provider="llm-1", faults=faults, hold="4s")
 
 
 @experiment(
@@ -320,7 +334,7 @@ def test_embeddings_fail(drill: Drill) -> None:
     "chats are answered without documents, and say so.",
     runbook="embeddings-unusable",
     objectives=Objectives(
-        availability={"chat": 1.0}, mode=["no-retrieval"], declared={"chat": 0.7}, lost=0, duplicate=0
+        availability={"chat": 1.0}, mode=["no-retrieval"], declared={"chat": 0.9}, lost=0, duplicate=0
     ),
     control=Control(variant="no-embedding-check", breaks="declared"),
 )

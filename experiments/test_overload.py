@@ -14,18 +14,19 @@ from sut.load import RATES
 
 #: What a provider takes for an answer, and a turn with it, as long as no call of a model is given up.
 SLOW, TURN_S = "900ms", 1.1
-#: Three replicas work on four turns each: chats a second.
-CAPACITY = 3 * 4 / TURN_S
+#: Two replicas work on three turns each: chats a second, which leave the machine's processors room.
+CAPACITY = 2 * 3 / TURN_S
 #: Of 26 s of slowness 12 s are a peak; in the others clients come as ever.
 GOODPUT = 0.8 * (12 * CAPACITY + 14 * RATES["chat"]) / 26
 # What the machine spends on the other kinds would be missing from the peak.
 FEW_OTHERS = {"session": 2.0, "sql-write": 20.0}
-PROVIDERS = BlastRadius(instances=2, zones=2)
+PROVIDERS = BlastRadius(instances=2, zones=3)
 
 
 @experiment(
-    hypothesis="At three times the load that slow providers leave room for, as much is answered as ever "
-    "could be, and in time; once the crowd is gone everybody is served, though the providers are still slow.",
+    hypothesis="At three times the load that a missing replica and slow providers leave room for, as much is "
+    "answered as ever could be, and in time; once the crowd is gone everybody is served, though all else is "
+    "as before.",
     runbook="overload",
     objectives=Objectives(goodput={"chat": GOODPUT}, p99={"chat": "4.5s"}, rto="23s", lost=0, duplicate=0),
     control=Control(variant="no-shedding", breaks="goodput"),
@@ -33,7 +34,7 @@ PROVIDERS = BlastRadius(instances=2, zones=2)
     load=FEW_OTHERS,
 )
 def test_overload(drill: Drill) -> None:
-    with drill.inject(llm_slow_first_token("llm", delay=SLOW, endpoint="chat")):
+    with drill.inject(kill("app-3")), drill.inject(llm_slow_first_token("llm", delay=SLOW, endpoint="chat")):
         drill.hold("2s")
         with drill.peak(chat=3 * CAPACITY):
             drill.hold("12s")
@@ -41,15 +42,21 @@ def test_overload(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="A slow provider holds three turns of a replica: the others are answered elsewhere.",
+    hypothesis="A slow provider holds two turns of a replica: the others are answered elsewhere.",
     runbook="overload",
-    # More than would be served if all turns waited for the slow one: 11 a second.
     objectives=Objectives(availability={"chat": 0.9}, mode=["fallback-model"], lost=0, duplicate=0),
     control=Control(variant="no-bulkhead", breaks="availability"),
+    blast_radius=PROVIDERS,
     load=FEW_OTHERS,
 )
 def test_slow_provider(drill: Drill) -> None:
-    with drill.inject(llm_slow_first_token("llm-1", delay=SLOW, endpoint="chat")), drill.peak(chat=14):
+    # If all turns waited for the slow one, 5.5 chats a second could be answered; with two waiting and one
+    # that asks elsewhere, after a tenth of a second at the bulkhead, it is 12.
+    with (
+        drill.inject(kill("app-3")),
+        drill.inject(llm_slow_first_token("llm-1", delay=SLOW, endpoint="chat")),
+        drill.peak(chat=7.5),
+    ):
         drill.hold("20s")
 
 
@@ -59,7 +66,8 @@ def test_slow_provider(drill: Drill) -> None:
     runbook="overload",
     objectives=Objectives(
         wrong_answers=0,
-        availability={"chat": 0.95, "session": 0.95},
+        # Of 30 chats, while the noise takes most of a processor.
+        availability={"chat": 0.9, "session": 0.9},
         mode=["no-cache", "local-rate-limit"],
         lost=0,
         duplicate=0,

@@ -19,6 +19,7 @@ from blackstart import (
 )
 from fixtures.cache import failing_over, hints_ever, keep, kept, named, primary, writing
 from fixtures.llm import asked
+from fixtures.load import SOME_JOBS
 from sut.load import POPULAR
 
 CHATS = {"chat": 1.0, "session": 1.0}
@@ -114,7 +115,7 @@ def test_primary_killed_with_a_sentinel_down(drill: Drill) -> None:
     # Ten keys a second, for as long as a replica may be silent and a second more.
     objectives=Objectives(keys_lost=80, availability=CHATS, mode=MODES, lost=0, duplicate=0),
     control=Control(variant="no-min-replicas", breaks="keys_lost"),
-    load={"job": 5},
+    load=SOME_JOBS,
 )
 def test_primary_cut_from_its_peers(drill: Drill) -> None:
     isolated = primary(drill.stack)
@@ -133,7 +134,7 @@ def test_primary_cut_from_its_peers(drill: Drill) -> None:
     runbook="redis-replica-down",
     objectives=Objectives(availability=CHATS, mode=MODES, lost=0, duplicate=0),
     control=Control(variant="no-cache-fallback", breaks="availability"),
-    load={"job": 5},
+    load=SOME_JOBS,
 )
 def test_replica_lost(drill: Drill) -> None:
     with drill.inject(kill("redis.replica")):
@@ -179,7 +180,7 @@ def test_sentinel_crashes_in_a_failover(drill: Drill) -> None:
     runbook="redis-memory-full",
     objectives=Objectives(keys_lost=0, availability=CHATS, mode=MODES, lost=0, duplicate=0),
     control=Control(variant="evictable-stream", breaks="keys_lost"),
-    load={"job": 5},
+    load=SOME_JOBS,
 )
 def test_memory_full(drill: Drill) -> None:
     before = hints_ever(drill.stack)
@@ -193,15 +194,16 @@ def test_memory_full(drill: Drill) -> None:
 @experiment(
     hypothesis="When the cache is emptied while many ask the same, each replica asks a model once.",
     runbook="redis-primary-down",
-    # A replica's call may run out of time and be made again elsewhere.
-    objectives=Objectives(attempts=6, availability={"popular": 0.99, "chat": 0.99}, lost=0, duplicate=0),
+    # A replica's call may run out of time and be made again elsewhere. Of ten askers a second nine come
+    # before the first answer is there.
+    objectives=Objectives(attempts=6, availability={"popular": 0.97}, lost=0, duplicate=0),
     control=Control(variant="no-single-flight", breaks="attempts"),
-    load={"popular": 20},
+    load={"popular": 10, "chat": 1, "session": 1, "sql-write": 10},
     blast_radius=BlastRadius(zones=2),
 )
 def test_stampede(drill: Drill) -> None:
     # A model that answers at once leaves no time for a stampede.
-    with drill.inject(llm_slow_first_token("llm-1", delay="800ms", endpoint="chat")):
+    with drill.inject(llm_slow_first_token("llm-1", delay="900ms", endpoint="chat")):
         drill.hold("5s")
         before = asked(drill.stack, POPULAR)
         drill.inject(cache_flushed("redis.primary"))

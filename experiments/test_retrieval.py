@@ -1,12 +1,16 @@
 """Documents are searched at the standby; without it the primary knows them, too."""
 
-from blackstart import BlastRadius, Control, Drill, Objectives, edge_down, experiment
-from fixtures.chats import ask, question
+from blackstart import BlastRadius, Control, Drill, Objectives, edge_down, experiment, replay_paused
+from fixtures.chats import ask, question, teach
+from fixtures.postgres import standbys_with
 
 #: At which port the database proxy leads to the standby.
 STANDBY = 5001
 #: Of nine searches so many may be late on a busy machine; where nobody asks the primary, all are in vain.
-LATE = 1
+LATE = 3
+#: Of nine searches so many may be too late for the standby on a busy machine: the primary is asked then, and
+#: there is nothing to declare. Where nobody looks how late the standby is, nothing is declared at all.
+BY_THE_PRIMARY = 3
 
 
 @experiment(
@@ -26,3 +30,29 @@ def test_standby_unreachable(drill: Drill) -> None:
         drill.hold("3s")
     without = sum(reply.status != 200 or "no-retrieval" in reply.degraded for reply in replies)
     drill.count("wrong_answers", without)
+
+
+@experiment(
+    hypothesis="While the standby does not show a new document yet, answers from its documents say that "
+    "these may be outdated.",
+    runbook="postgres-standby-late",
+    objectives=Objectives(
+        availability={"chat": 0.95, "session": 0.95},
+        mode=["stale", "no-retrieval"],
+        wrong_answers=BY_THE_PRIMARY,
+        lost=0,
+        duplicate=0,
+    ),
+    control=Control(variant="no-staleness", breaks="wrong_answers"),
+)
+def test_standby_lacks_a_document(drill: Drill) -> None:
+    with drill.inject(replay_paused("postgres.replica")):
+        document = teach(drill.stack)
+        # Late is what lacks something for 3 s, which is noted twice a second.
+        drill.hold("6s")
+        replies = [ask(drill.stack, question()) for _ in range(9)]
+        shown = standbys_with(drill.stack, document)
+    searched = [r for r in replies if r.status == 200 and "no-retrieval" not in r.degraded]
+    drill.count("wrong_answers", sum("stale" not in reply.degraded for reply in searched))
+    drill.premise("the standby lacked the document", shown == 0)
+    drill.premise("answers were given from documents", len(searched) > BY_THE_PRIMARY)

@@ -10,12 +10,13 @@ from blackstart import (
     experiment,
     kill,
 )
-from fixtures.tool import searches
+from fixtures.load import MORE_CHATS
+from fixtures.tool import answering, count_searches, searches
 
 EVERY_REPLICA = BlastRadius(instances=3, zones=3)
-# Per app replica: 5 failures open the breaker while up to 3 more searches are under way; then one probe every
-# 2 s while the fault lasts, and one more.
-SEARCHES = 3 * (5 + 3 + 20 // 2 + 1)
+# Per app replica: 5 failures open the breaker while one more search is under way; then one probe every 2 s
+# while the fault lasts, and one more. Without a breaker each of ninety chats searches.
+SEARCHES = 3 * (5 + 1 + 20 // 2 + 1)
 
 
 @experiment(
@@ -42,14 +43,13 @@ def test_tool_killed(drill: Drill) -> None:
         Control(variant="no-tool-breaker", breaks="attempts"),
         Control(variant="tool-required", breaks="availability"),
     ),
+    load=MORE_CHATS,
     blast_radius=EVERY_REPLICA,
 )
 def test_tool_slow(drill: Drill) -> None:
     # Only the way back is slow: the tool itself counts who asks.
-    with drill.inject(edge_latency("app", "tool-1", latency="1s", direction="downstream")):
-        before = searches(drill.stack)
-        drill.hold("20s")
-        drill.count("attempts", searches(drill.stack) - before)
+    slow = edge_latency("app", "tool-1", latency="1s", direction="downstream")
+    count_searches(drill, slow, hold="20s")
 
 
 @experiment(
@@ -63,10 +63,29 @@ def test_tool_slow(drill: Drill) -> None:
         Control(variant="no-tool-breaker", breaks="attempts"),
         Control(variant="tool-required", breaks="availability"),
     ),
+    load=MORE_CHATS,
     blast_radius=EVERY_REPLICA,
 )
 def test_tool_answers_garbled(drill: Drill) -> None:
-    with drill.inject(edge_limit_data("app", "tool-1", size=64, direction="downstream")):
-        before = searches(drill.stack)
-        drill.hold("20s")
-        drill.count("attempts", searches(drill.stack) - before)
+    garbled = edge_limit_data("app", "tool-1", size=64, direction="downstream")
+    count_searches(drill, garbled, hold="20s")
+
+
+@experiment(
+    hypothesis="A tool that answers in time, and with nonsense, is left out like one that does not answer.",
+    runbook="tool-unusable",
+    objectives=Objectives(
+        availability={"chat": 1.0}, mode=["no-tool"], declared={"chat": 0.9}, lost=0, duplicate=0
+    ),
+    control=Control(variant="tool-required", breaks="availability"),
+    blast_radius=EVERY_REPLICA,
+)
+def test_tool_answers_nonsense(drill: Drill) -> None:
+    # What the tool says is its own doing. The edge is a little slow, far from too slow: it is the fault whose
+    # time is measured.
+    with drill.inject(edge_latency("app", "tool-1", latency="40ms", direction="downstream")):
+        for nonsense in ("garbage", "shape", "large", "error"):
+            before = searches(drill.stack)
+            with answering(drill, nonsense):
+                drill.hold("4s")
+            drill.premise(f"the tool was asked while it answered {nonsense}", searches(drill.stack) > before)

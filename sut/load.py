@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -170,6 +171,16 @@ def load(running: RunningStack) -> LoadPlan:
 
 
 def reset(running: RunningStack) -> None:
-    """Between drills: providers and tool forget their faults and counts. Raises requests.RequestException."""
+    """Between drills: providers and tool forget their faults and counts, and Patroni is not strict.
+
+    Strictness is no fault that would be journaled: a drill that was killed leaves it. Raises
+    requests.RequestException of a provider or tool; Patroni is asked again at the next reset.
+    """
     for name in (*LLMS, *TOOLS):
         requests.post(running.url(name, "http", "/admin/reset"), timeout=2).raise_for_status()
+    for name in POSTGRES:
+        config = running.url(name, "patroni", "/config")
+        with suppress(requests.RequestException):
+            if requests.get(config, timeout=2).json().get("synchronous_mode_strict"):
+                requests.patch(config, json={"synchronous_mode_strict": False}, timeout=5).raise_for_status()
+            return

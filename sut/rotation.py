@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from blackstart.model.errors import PlatformError
 from blackstart.platforms.waiting import wait_until
 from sut import certificates
 from sut.app.service.peers import shown
-from sut.conditions import ask_postgres, connect_redis
+from sut.conditions import ask_postgres
 from sut.settings import APPS, SECRETS_DIR, WORKERS
 
 if TYPE_CHECKING:
@@ -57,11 +57,13 @@ def database_password(running: RunningStack, password: str, instances: Iterable[
 
 
 #: Where a server has its key and certificate, in one file: they are replaced together, or not at all.
-_PEM = "/run/tls/tls.pem"
-_ADMIN = "socat -t 3 stdio unix-connect:/run/haproxy/admin.sock"
-# A payload of HAProxy's command line ends with an empty line.
-_COMMIT = f"""{{ echo "set ssl cert {_PEM} <<"; cat {_PEM}; echo; }} | {_ADMIN}
-echo "commit ssl cert {_PEM}" | {_ADMIN}"""
+PEM = "/run/tls/tls.pem"
+#: Where one lies ready that is not in force.
+NEXT_PEM = "/run/tls/next.pem"
+#: What has a server show what is in its file now: a program of its image.
+USE = "use-certificate.sh"
+# $0 is the file, $1 its content; it belongs to whom the file $2 does.
+_PLACE = 'umask 077 && printf %s "$1" > "$0" && chown --reference="$2" "$0"'
 
 
 def certificate(running: RunningStack, instance: str, valid: timedelta = certificates.VALID) -> None:
@@ -69,23 +71,17 @@ def certificate(running: RunningStack, instance: str, valid: timedelta = certifi
 
     Open connections stay, new ones meet it by the time that this returns. Raises PlatformError.
     """
-    service = running.stack.instance(instance).service
-    if service not in _TELL:
-        raise PlatformError(f"{instance} has no certificate; those that have: {', '.join(_TELL)}")
+    _refuse_without_certificate(running, instance)
     from sut.authority import der
 
     pem = certificates.issue(certificates.authority_of(running.run_id), instance, valid)
-    result = running.exec(instance, ["sh", "-c", _REPLACE, _PEM, pem])
-    if result.code != 0:
-        raise PlatformError(f"{instance}: the certificate is not replaced: {result.output.strip()}")
-    tell, port = _TELL[service]
-    tell(running, instance)
-    host, number = running.address(instance, port)
+    _run(running, instance, "the certificate is not replaced", "sh", "-c", _REPLACE, PEM, pem)
+    _run(running, instance, "it does not take the certificate", USE)
     wanted = der(pem)
 
     def old() -> str | None:
         try:
-            same = shown(host, number, postgres=service == "postgres") == wanted
+            same = seen(running, instance) == wanted
         except OSError as error:
             return str(error)
         return None if same else "it still shows another one"
@@ -98,25 +94,43 @@ def expire_certificate(running: RunningStack, instance: str, ago: timedelta = ti
     certificate(running, instance, -ago)
 
 
-def _tell_haproxy(running: RunningStack, instance: str) -> None:
-    result = running.exec(instance, ["sh", "-c", _COMMIT])
-    if result.code != 0 or "Success!" not in result.output:
-        raise PlatformError(f"{instance}: HAProxy takes no certificate: {result.output.strip()}")
+#: The keys of tokens in force, and others that lie ready.
+JWT_KEYS, NEXT_JWT_KEYS = f"{SECRETS_DIR}/jwt-keys", f"{SECRETS_DIR}/jwt-keys.next"
 
 
-def _tell_postgres(running: RunningStack, instance: str) -> None:
-    ask_postgres(running, instance, "SELECT pg_reload_conf()")
+def lay_keys_ready(running: RunningStack, keys: Mapping[str, str], instances: Iterable[str] = APPS) -> None:
+    """Place other keys of tokens (by `kid`) beside those in force, as NEXT_JWT_KEYS. Raises PlatformError."""
+    for instance in instances:
+        words = ("sh", "-c", _PLACE, NEXT_JWT_KEYS, json.dumps(dict(keys)), JWT_KEYS)
+        _run(running, instance, "the keys are not placed", *words)
 
 
-def _tell_redis(running: RunningStack, instance: str) -> None:
-    # Redis reads the files anew though their names are the old ones.
-    with connect_redis(running, instance, "redis") as client:
-        client.config_set("tls-cert-file", _PEM, "tls-key-file", _PEM)
+def lay_ready(running: RunningStack, instance: str, valid: timedelta) -> None:
+    """Place another certificate beside that of the instance, as NEXT_PEM; none is told. Raises PlatformError.
+
+    It is valid for `valid` from now; where that is negative, it has expired so long ago.
+    """
+    _refuse_without_certificate(running, instance)
+    pem = certificates.issue(certificates.authority_of(running.run_id), instance, valid)
+    _run(running, instance, "the certificate is not placed", "sh", "-c", _PLACE, NEXT_PEM, pem, PEM)
 
 
-#: By service: how its servers are told that the file has changed, and the port where it is seen.
-_TELL: Mapping[str, tuple[Callable[[RunningStack, str], None], str]] = {
-    "front": (_tell_haproxy, "https"),
-    "postgres": (_tell_postgres, "postgres"),
-    "redis": (_tell_redis, "tls"),
-}
+def seen(running: RunningStack, instance: str) -> bytes:
+    """The certificate that the instance shows, in DER. Raises OSError."""
+    service = running.stack.instance(instance).service
+    return shown(*running.address(instance, _PORTS[service]), postgres=service == "postgres")
+
+
+#: By service, at which of its ports its certificate is seen.
+_PORTS = {"front": "https", "postgres": "postgres", "redis": "tls"}
+
+
+def _refuse_without_certificate(running: RunningStack, instance: str) -> None:
+    if running.stack.instance(instance).service not in _PORTS:
+        raise PlatformError(f"{instance} has no certificate; those that have: {', '.join(_PORTS)}")
+
+
+def _run(running: RunningStack, instance: str, otherwise: str, *command: str) -> None:
+    result = running.exec(instance, command)
+    if result.code != 0:
+        raise PlatformError(f"{instance}: {otherwise}: {result.output.strip()}")

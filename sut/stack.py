@@ -29,6 +29,7 @@ from sut.settings import (
     JWT_SECRET,
     LLMS,
     POSTGRES,
+    POSTGRES_DISK,
     POSTGRES_PASSWORD,
     PROBERS,
     REDIS,
@@ -95,7 +96,9 @@ def _postgres(name: str, zone: str) -> Instance:
         publish=("patroni", "postgres"),
         plays=("postgres",),
         ready=HttpReady("patroni", "/readiness"),
-        memory="768m",
+        # What is on the disk is memory of the container's.
+        memory="1792m",
+        disks={POSTGRES_DISK: "1g"},
     )
 
 
@@ -211,6 +214,8 @@ def _app(name: str, zone: str, role: str = "app", memory: str = "512m") -> Insta
             "JWT_SECRET": JWT_SECRET,
             "CONTENT_KEYS": CONTENT_KEY,
             "SECRETS_DIR": SECRETS_DIR,
+            # Longer than any drill: what it asks for in the end is still there.
+            "KEEP_SECONDS": "1800",
             "LOG_LEVEL": "INFO",
             "TRACE_RATIO": "0.1",
         },
@@ -333,6 +338,6 @@ stack = Stack(
     given=certificates.given,
     variants=VARIANTS,
     secrets=SECRETS,
-    memory_mib=3584,
+    memory_mib=4608,
     disk_mib=4096,
 )

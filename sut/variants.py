@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
 _LIMIT = "30s"
+#: Files that tell disk-guard.sh and use-certificate.sh of sut/postgres/ not to do what they are there for.
+_NO_DISK_GUARD = "/var/lib/postgresql/no-disk-guard"
+_NO_RELOAD = "/var/lib/postgresql/no-certificate-reload"
 _STRONG = {"synchronous_mode": True, "maximum_lag_on_failover": 1 << 20}
 _WEAK = {"synchronous_mode": False, "maximum_lag_on_failover": 1 << 40}
 _STRICT = {"synchronous_mode": True, "synchronous_mode_strict": True}
@@ -37,14 +40,6 @@ def _strengthen(running: RunningStack) -> None:
 def _configure(running: RunningStack, settings: dict[str, Any]) -> None:
     """Change Patroni's dynamic configuration and return once Postgres itself works that way."""
 
-    def patched() -> str | None:
-        for name in POSTGRES:
-            requests.patch(
-                running.url(name, "patroni", "/config"), json=settings, timeout=5
-            ).raise_for_status()
-            return None
-        return "no Patroni node"
-
     def in_force() -> str | None:
         if (wrong := conditions.postgres(running)) is not None:
             return wrong
@@ -54,17 +49,23 @@ def _configure(running: RunningStack, settings: dict[str, Any]) -> None:
             None if bool(shown) is settings["synchronous_mode"] else f"synchronous_standby_names = {shown!r}"
         )
 
-    wait_until("Patroni's new configuration", patched, limit=_LIMIT, error=SteadyStateError)
+    _patch(running, settings)
     wait_until(f"Patroni with {settings}", in_force, limit=_LIMIT, every=0.2, error=SteadyStateError)
+
+
+def _patch(running: RunningStack, settings: dict[str, Any]) -> None:
+    """Change Patroni's dynamic configuration, which each node reads from etcd."""
+
+    def patched() -> str | None:
+        url = running.url(POSTGRES[0], "patroni", "/config")
+        requests.patch(url, json=settings, timeout=5).raise_for_status()
+        return None
+
+    wait_until("Patroni's new configuration", patched, limit=_LIMIT, error=SteadyStateError)
 
 
 def _failsafe(on: bool, running: RunningStack) -> None:
     """Switch Patroni's failsafe mode, and return once every node goes by it."""
-
-    def patched() -> str | None:
-        url = running.url(POSTGRES[0], "patroni", "/config")
-        requests.patch(url, json={"failsafe_mode": on}, timeout=5).raise_for_status()
-        return None
 
     def adopted() -> str | None:
         for name in POSTGRES:
@@ -74,7 +75,7 @@ def _failsafe(on: bool, running: RunningStack) -> None:
                 return f"{name} has another configuration yet"
         return None
 
-    wait_until("Patroni's new configuration", patched, limit=_LIMIT, error=SteadyStateError)
+    _patch(running, {"failsafe_mode": on})
     wait_until(f"failsafe_mode = {on}", adopted, limit=_LIMIT, every=0.2, error=SteadyStateError)
 
 
@@ -102,6 +103,14 @@ def _without(protection: str, *instances: str) -> dict[str, Any]:
         "apply": lambda running: reconfigure(running, {name: {"WITHOUT": protection} for name in instances}),
         "revert": lambda running: reconfigure(running, {name: {} for name in instances}),
     }
+
+
+def _file(path: str, there: bool, running: RunningStack) -> None:
+    """Have each Postgres node know an empty file of that path, or not."""
+    for name in POSTGRES:
+        done = running.exec(name, ["touch", path] if there else ["rm", "-f", path])
+        if done.code != 0:
+            raise SteadyStateError(f"{name}: {path}: {done.output.strip()}")
 
 
 def _proxy_without_role(running: RunningStack) -> None:
@@ -134,6 +143,12 @@ VARIANTS = (
         revert=partial(_configure, settings=_LENIENT),
     ),
     Variant(
+        "no-disk-guard",
+        "nobody looks how full the disks of Postgres are",
+        apply=partial(_file, _NO_DISK_GUARD, True),
+        revert=partial(_file, _NO_DISK_GUARD, False),
+    ),
+    Variant(
         "tcp-check",
         "the database proxy asks whether the first Postgres accepts TCP, not whether it is the primary",
         apply=_proxy_without_role,
@@ -142,6 +157,7 @@ VARIANTS = (
     ),
     Variant("no-cache-fallback", "errors of the cache are not caught", **_without("cache-fallback", *APPS)),
     Variant("no-cache-timeout", "the cache is waited for for a minute", **_without("cache-timeout", *APPS)),
+    Variant("no-clock-check", "no replica compares its clock", **_without("clock-check", *APPS)),
     Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
     Variant("crowded-probes", "a half-open breaker lets every call through", **_without("one-probe", *APPS)),
     Variant("no-tool-breaker", "the tool's breaker never opens", **_without("tool-breaker", *APPS)),
@@ -164,6 +180,12 @@ VARIANTS = (
         "no-certificate-check",
         "no certificate of Postgres or Redis is verified: one that has expired, or is another's, is taken",
         **_without("certificate-check", *APPS, *WORKERS),
+    ),
+    Variant(
+        "no-certificate-reload",
+        "Postgres takes a new certificate only when it is started anew",
+        apply=partial(_file, _NO_RELOAD, True),
+        revert=partial(_file, _NO_RELOAD, False),
     ),
     Variant(
         "no-secret-reload",
@@ -268,8 +290,8 @@ VARIANTS = (
     ),
     Variant(
         "no-pool-check",
-        "a pooled connection is given out as it is",
-        **_without("pool-check", *APPS),
+        "a pooled connection is given out as it is, and readiness asks the server nothing on it",
+        **_without("pool-check,clock-check", *APPS),
     ),
     Variant(
         "no-stream-end",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.console import wait_for_enter
 from blackstart.drill.gates import Gates, StealGate
-from blackstart.drill.record import write_run
+from blackstart.drill.record import keep_logs, note_fault, write_run
 from blackstart.drill.result import Result
 from blackstart.drill.until import Until
 from blackstart.drill.weakening import strengthen, weaken
@@ -32,7 +32,6 @@ from blackstart.model.objectives import COUNTED, OF_THE_FAULT
 from blackstart.model.stack import Variant
 from blackstart.model.verdict import Verdict
 from blackstart.report.build import build
-from blackstart.report.redact import redact
 from blackstart.report.words import fault_words, plural
 from blackstart.stack.provision import reset, steady
 
@@ -128,7 +127,7 @@ class Attempt:
             # What is held in the end is read from a stack that is well: a weakness may hide it.
             self._timed("reset", self._strengthen)
             self._timed("final_reads", lambda: load.final_reads(20.0))
-            self._keep_logs(wall)
+            keep_logs(self.running, self.folder, wall)
         return self._judge(wall)
 
     def _timed(self, name: str, step: Callable[[], Any]) -> None:
@@ -140,6 +139,8 @@ class Attempt:
         if (left := strengthen(self.running)) is not None:
             self.session.progress.say(f"an earlier run left the stack weakened ({left}): put right")
         reset(self.running, RESET_LIMIT)
+        if self.spec.prepare is not None:
+            self.spec.prepare(self.running)
 
     def _weaken(self, stack: ExitStack) -> Variant | None:
         if self.drill.control is None:
@@ -361,21 +362,10 @@ class Attempt:
     def _fault_event(self, source: str, event: str, **fields: Any) -> None:
         now_s = self._clock() / 1e9
         self.events.write(source, event, **fields)
-        fault = fields.get("fault")
+        note_fault(self.faults, now_s, source, event, **fields)
         if event == "begin":
-            self.faults.append(
-                {"source": source, "fault": fault, "begin_s": now_s, "end_s": None, **_rest(fields)}
-            )
-        elif event == "end":
-            for record in self.faults:
-                if record["fault"] == fault and record["end_s"] is None:
-                    record["end_s"] = now_s
-                    break
-        elif event == "bite":
-            for record in reversed(self.faults):
-                if record["fault"] == fault:
-                    record.update(_rest(fields))
-                    break
+            hit, container = fields.get("targets", ()), self.running.container
+            self.gates.strike(i.name for i in self.running.stack.instances if container(i.name) in hit)
 
     def _load_line(self, line: dict[str, Any]) -> None:
         if self.role is Role.DRILL:
@@ -388,14 +378,6 @@ class Attempt:
         )
 
     # -- the end --------------------------------------------------------------------------------------
-
-    def _keep_logs(self, since: datetime) -> None:
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
-        for instance in self.running.stack.instances:
-            text = self.session.platform.logs(self.running.container(instance.name), since=since)
-            text = redact(text, self.running.stack.secrets)
-            (logs / f"{instance.name}.log").write_text(text)
 
     def _judge(self, wall: datetime) -> Result:
         evaluation = evaluate(self.folder)
@@ -416,7 +398,3 @@ class Attempt:
         write_run(self, result, wall)
         self._timed("report", lambda: build(self.folder, self.running.stack.secrets))
         return result
-
-
-def _rest(fields: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in fields.items() if k != "fault"}

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from blackstart.model.blast import BlastRadius
+from blackstart.model.errors import HarnessError
 from blackstart.model.experiment import Control, Experiment
 from blackstart.model.objectives import Objectives
 
 if TYPE_CHECKING:
     from blackstart.drill.trial import Drill
+    from blackstart.stack.running import RunningStack
 
 #: The attribute of a decorated test function that holds its Experiment.
 ATTRIBUTE = "__blackstart__"
@@ -28,6 +30,7 @@ def experiment(
     expects_alert: str | None = None,
     load: Mapping[str, float] | None = None,
     blast_radius: BlastRadius | None = None,
+    prepare: Callable[[RunningStack], None] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare a drill.
 
@@ -38,6 +41,8 @@ def experiment(
     objective `breaks` must break; there may be several. `load` changes the stack's load for this drill, in
     operations per second by kind: a p99 needs hundreds of them. `blast_radius` widens what the drill may
     touch at a time. `expects_alert` names an alert that must begin to fire after the fault has begun.
+    `prepare` puts the stack in the state that the hypothesis speaks of, before each trial, without load,
+    and before a control's variant weakens it, which may make instances anew.
     Raises ConfigError if the declaration contradicts itself.
     """
 
@@ -51,6 +56,7 @@ def experiment(
             expects_alert=expects_alert,
             load=dict(load or {}),
             blast_radius=blast_radius or BlastRadius(),
+            prepare=_told_apart(prepare) if prepare else None,
         )
 
         @functools.wraps(function)
@@ -62,6 +68,21 @@ def experiment(
         return marked
 
     return decorate
+
+
+def _told_apart(prepare: Callable[[RunningStack], None]) -> Callable[[RunningStack], None]:
+    """Whatever goes wrong in it is trouble of the harness, no failed hypothesis."""
+
+    @functools.wraps(prepare)
+    def run(running: RunningStack) -> None:
+        try:
+            prepare(running)
+        except HarnessError:
+            raise
+        except Exception as error:
+            raise HarnessError(f"the drill's prepare failed: {type(error).__name__}: {error}") from error
+
+    return run
 
 
 def _name(function: Callable[..., None]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,11 +46,20 @@ class Gates:
         self._lock = threading.Lock()
         self.tripped: list[str] = []
         self.counting = False
+        self._struck: set[str] = set()
 
-    def trip(self, gate: str) -> None:
-        """Record that `gate` tripped, once; trips at other times leave the measurement alone."""
+    def strike(self, instances: Iterable[str]) -> None:
+        """A fault strikes `instances`: what stops them then is the drill's doing, not the machine's."""
         with self._lock:
-            if not self.counting or gate in self.tripped:
+            self._struck.update(instances)
+
+    def trip(self, gate: str, instance: str | None = None) -> None:
+        """Record that `gate` tripped, once; trips at other times leave the measurement alone.
+
+        `instance` is the one that noticed; one that a fault has struck proves nothing.
+        """
+        with self._lock:
+            if not self.counting or gate in self.tripped or instance in self._struck:
                 return
             self.tripped.append(gate)
         self._write("gate", "trip", gate=gate)
@@ -58,7 +67,7 @@ class Gates:
     def event(self, source: str, event: str, **fields: Any) -> None:
         """Where event sources write: a gate that they trip goes through `trip`, all else as it is."""
         if source == "gate":
-            self.trip(str(fields.get("gate")))
+            self.trip(str(fields.get("gate")), fields.get("instance"))
         else:
             self._write(source, event, **fields)
 
@@ -101,20 +110,21 @@ class StealGate:
     def _watch(self) -> None:
         while not self._over.wait(self._every_s):
             self._samples.append(cpu_times(self._stat.read_text()))
-            if len(self._samples) == self._samples.maxlen and _starved(self._samples, self._ceilings):
+            full = len(self._samples) == self._samples.maxlen
+            if full and _starved(self._samples[0], self._samples[-1], self._ceilings):
                 self._trip("host-steal")
 
 
-def _starved(samples: Sequence[CpuTimes], ceilings: float) -> bool:
-    limit = STEAL_LIMIT_FULL if _share("idle", samples) < FULL else STEAL_LIMIT
-    return _share("stolen", samples) > min(limit * ceilings, STEAL_LIMIT_EVER)
+def _starved(first: CpuTimes, last: CpuTimes, ceilings: float) -> bool:
+    idle, stolen = _shares(first, last)
+    limit = STEAL_LIMIT_FULL if idle < FULL else STEAL_LIMIT
+    return stolen > min(limit * ceilings, STEAL_LIMIT_EVER)
 
 
-def _share(name: str, samples: Sequence[CpuTimes]) -> float:
-    """The share of CPU time that went so between the first sample and the last."""
-    first, last = samples[0], samples[-1]
-    spent: int = getattr(last, name) - getattr(first, name)
-    return spent / max(last.total - first.total, 1)
+def _shares(first: CpuTimes, last: CpuTimes) -> tuple[float, float]:
+    """Of the CPU time between two samples, the shares that were idle and stolen."""
+    total = max(last.total - first.total, 1)
+    return (last.idle - first.idle) / total, (last.stolen - first.stolen) / total
 
 
 def await_calm(
@@ -133,11 +143,10 @@ def await_calm(
     end = time.monotonic() + limit_s
     last, quiet = cpu_times(stat.read_text()), 0
     while quiet < calm:
-        if time.monotonic() > end:
-            return False
-        if stopped.wait(every_s):
+        if time.monotonic() > end or stopped.wait(every_s):
             return False
         now = cpu_times(stat.read_text())
-        quiet = 0 if _share("stolen", [last, now]) > CALM else quiet + 1
+        _, stolen = _shares(last, now)
+        quiet = 0 if stolen > CALM else quiet + 1
         last = now
     return True

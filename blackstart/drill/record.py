@@ -1,4 +1,4 @@
-"""`run.json`: everything about a trial that its history and events do not hold."""
+"""What a trial leaves besides its history and events: `run.json`, and what the services logged."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.result import Result
 from blackstart.report.build import junit_properties
-from blackstart.report.redact import redact_deep
+from blackstart.report.redact import redact, redact_deep
 
 if TYPE_CHECKING:
     from blackstart.drill.attempt import Attempt
+    from blackstart.stack.running import RunningStack
 
 _PACKAGES = (
     "blackstart",
@@ -28,6 +29,33 @@ _PACKAGES = (
     "asyncpg",
     "redis",
 )
+
+
+def note_fault(
+    faults: list[dict[str, Any]], now_s: float, source: str, event: str, *, fault: Any = None, **told: Any
+) -> None:
+    """Keep in `faults` what an event says of one: its begin, its bite, its end (seconds of the history)."""
+    if event == "begin":
+        faults.append({"source": source, "fault": fault, "begin_s": now_s, "end_s": None, **told})
+    elif event == "end":
+        for record in faults:
+            if record["fault"] == fault and record["end_s"] is None:
+                record["end_s"] = now_s
+                break
+    elif event == "bite":
+        for record in reversed(faults):
+            if record["fault"] == fault:
+                record.update(told)
+                break
+
+
+def keep_logs(running: RunningStack, folder: Path, since: datetime) -> None:
+    """Write what each service has logged since then to `logs/` in `folder`, without secrets."""
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True)
+    for instance in running.stack.instances:
+        text = running.platform.logs(running.container(instance.name), since=since)
+        (logs / f"{instance.name}.log").write_text(redact(text, running.stack.secrets))
 
 
 def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:

@@ -42,6 +42,7 @@ from blackstart.faults.edge_slicer import edge_slicer  # noqa: E402
 from blackstart.faults.edge_slow_close import edge_slow_close  # noqa: E402
 from blackstart.faults.edge_timeout import edge_timeout  # noqa: E402
 from blackstart.faults.fds_exhausted import fds_exhausted  # noqa: E402
+from blackstart.faults.file_replaced import file_replaced  # noqa: E402
 from blackstart.faults.freeze import freeze  # noqa: E402
 from blackstart.faults.kill import kill  # noqa: E402
 from blackstart.faults.llm_content_filter import llm_content_filter  # noqa: E402
@@ -116,6 +117,7 @@ __all__ = [
     "fault_from_dict",
     "fault_type",
     "fds_exhausted",
+    "file_replaced",
     "freeze",
     "kill",
     "llm_content_filter",

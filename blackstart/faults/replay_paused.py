@@ -7,55 +7,55 @@ from typing import ClassVar, Unpack
 
 from blackstart.faults._containers import containers, on_each
 from blackstart.faults._inside import by_hand
-from blackstart.faults._postgres import PSQL, PostgresFault, ask
 from blackstart.faults._registry import constructor, register
-from blackstart.faults.base import Options, Platform, Site, Undo
+from blackstart.faults.base import Fault, Options, Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError, PlatformError
 from blackstart.model.modes import Mode
 
-_PAUSE = "SELECT pg_wal_replay_pause()"
-# One that has been promoted meanwhile replays nothing any more.
-_RESUME = "SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()"
-_STATE = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() ELSE 'no standby' END"
+#: The process that replays, by its title; a primary has none.
+_STARTUP = "^postgres: (.*: )?startup( |$)"
 
 
 @register
 @dataclass(frozen=True)
-class ReplayPaused(PostgresFault):
-    """Pause the replay of each `target`: what a long query on a standby does, or one that is too slow.
+class ReplayPaused(Fault):
+    """Stop the process that replays on each `target`: what a long query on a standby does, or a slow disk.
 
     Synchronous commits go on, as the standby still receives and keeps what it is sent; its readers fall
-    behind by a second every second.
+    behind by a second every second. Not by `pg_wal_replay_pause()`: from Postgres 14 on, Patroni takes that
+    back within its `loop_wait`.
     """
 
     kind: ClassVar[str] = "replay_paused"
     mode: ClassVar[Mode] = Mode.SLOW
+    capabilities: ClassVar[tuple[str, ...]] = ("exec",)
     expires_in_place: ClassVar[bool] = True
+
+    target: str = "postgres.replica"
 
     def plan(self, site: Site) -> Undo:
         """InjectionError unless each is a standby that replays."""
         names = containers(site, self.target)
         for name in names:
-            try:
-                state = self.ask(site, name, _STATE)
-            except PlatformError as error:
-                raise InjectionError(str(error)) from error
-            if state != "not paused":
-                raise InjectionError(f"{name}: its replay is: {state}; strike a standby that replays")
-        expiry = {name: [*self.command, "-AtqX", "-c", _RESUME] for name in names}
-        data = {"psql": self.command}
-        return Undo(self.kind, site.run_id, names, data, by_hand(expiry), expiry)
+            if not _startups(site.platform, name):
+                raise InjectionError(f"{name} replays nothing: it is no standby")
+            if stopped := _startups(site.platform, name, stopped=True):
+                raise InjectionError(f"{name}: its replay is paused already: pid {stopped}")
+        expiry = {name: ["pkill", "-CONT", "-f", "--", _STARTUP] for name in names}
+        return Undo(self.kind, site.run_id, names, {}, by_hand(expiry), expiry)
 
     def inject(self, site: Site, undo: Undo) -> None:
-        """See Fault.inject."""
+        """InjectionError if one was promoted or ended since the plan."""
         for name in undo.targets:
-            self.ask(site, name, _PAUSE)
+            if site.platform.exec(name, ["pkill", "-STOP", "-f", "--", _STARTUP]).code != 0:
+                raise InjectionError(f"{name} replays nothing any more")
 
     def bite(self, site: Site, undo: Undo) -> str:
-        """The server says that it has paused."""
+        """The process is in the state of the stopped."""
         for name in undo.targets:
-            if (state := self.ask(site, name, _STATE)) != "paused":
-                raise BiteError(f"{name}: its replay is: {state}")
+            now = _startups(site.platform, name)
+            if not now or now != _startups(site.platform, name, stopped=True):
+                raise BiteError(f"{name}: its replay goes on")
         return f"{', '.join(undo.targets)}: replay is paused"
 
     @classmethod
@@ -64,7 +64,7 @@ class ReplayPaused(PostgresFault):
 
         def resume(name: str) -> None:
             if platform.is_running(name):
-                ask(platform, name, undo.data["psql"], _RESUME)
+                platform.exec(name, ["pkill", "-CONT", "-f", "--", _STARTUP])
 
         on_each(undo.targets, resume)
 
@@ -74,14 +74,20 @@ class ReplayPaused(PostgresFault):
         for name in undo.targets:
             if not platform.is_running(name):
                 return f"{name} is down"
-            if (state := ask(platform, name, undo.data["psql"], _STATE)) not in ("not paused", "no standby"):
-                return f"{name}: its replay is: {state}"
+            if stopped := _startups(platform, name, stopped=True):
+                return f"{name}: its replay is paused: pid {stopped}"
         return None
 
 
 @constructor
-def replay_paused(
-    target: str = "postgres.replica", psql: str = PSQL, **options: Unpack[Options]
-) -> ReplayPaused:
+def replay_paused(target: str = "postgres.replica", **options: Unpack[Options]) -> ReplayPaused:
     """Let a standby fall behind: `replay_paused("postgres.replica")`."""
-    return ReplayPaused(target, psql=psql, **options)
+    return ReplayPaused(target, **options)
+
+
+def _startups(platform: Platform, name: str, *, stopped: bool = False) -> str:
+    """The pid of the process that replays, of a stopped one only if asked so; none is ''."""
+    told = platform.exec(name, ["pgrep", *(["-r", "T"] if stopped else []), "-f", "--", _STARTUP])
+    if told.code not in (0, 1):
+        raise PlatformError(f"pgrep in {name} ended with {told.code}: {told.output.strip()}")
+    return told.output.strip()

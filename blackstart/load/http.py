@@ -228,10 +228,12 @@ class HttpExecutor:
         """Send the request; for when the next URL is tried, see HttpOperation."""
         deadline = asyncio.get_running_loop().time() + self._deadline
         self._turn += 1
+        # Others take their turns while this one waits.
+        turn = self._turn
         unsent: str | None = None
         lost: str | None = None
         for attempt in range(len(self._origins)):
-            index = (self._turn + attempt) % len(self._origins)
+            index = (turn + attempt) % len(self._origins)
             try:
                 connection = await self._origins[index].take(deadline)
             except Unsent as why:

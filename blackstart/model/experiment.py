@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -43,7 +43,11 @@ class Control:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a drill claims, and how it is judged. `load`: rates (1/s) by kind that differ from the stack's."""
+    """What a drill claims, and how it is judged.
+
+    `load`: rates (1/s) by kind that differ from the stack's. `prepare` is called with the running stack
+    before each trial, without load.
+    """
 
     name: str
     hypothesis: str
@@ -53,6 +57,7 @@ class Experiment:
     expects_alert: str | None = None
     load: Mapping[str, float] = field(default_factory=dict)
     blast_radius: BlastRadius = field(default_factory=BlastRadius)
+    prepare: Callable[[Any], None] | None = None
 
     def __post_init__(self) -> None:
         if not self.hypothesis.strip():

@@ -52,10 +52,11 @@ class Objectives:
     kinds that they name during the fault: `"500ms"`, or `"+150ms"` over the same kind's before it, since
     clients were well (100 answers of either at least; of 200 the p99 is the third slowest, which a machine
     that others use moves by itself: prefer p90 there). `mode` names the degradations that answers may show
-    during the fault; at least one of them must. `declared` is the share of each kind's answers during the
-    fault that must name a degradation. `goodput` is how many oks a second each kind must have during the
-    fault, for a load beyond what can be served. The checker's counts follow, then those of the drill itself:
-    `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache,
+    during the fault: more than 2 % of the answers must name one of them, and no more than that any other (or
+    a single one: a slow call now and then is of any day). `declared` is the share of each kind's answers
+    during the fault that must name a degradation. `goodput` is how many oks a second each kind must have
+    during the fault, for a load beyond what can be served. The checker's counts follow, then those of the
+    drill itself: `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache,
     `wrong_answers` among those that the drill asked for, `failovers` that came about, work that is `overdue`,
     streams that broke off `unended`.
     """

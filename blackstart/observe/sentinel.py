@@ -172,7 +172,7 @@ class _Told:
     def tilting(self) -> None:
         """Trip the gate again if it is in TILT still."""
         if self._tilt:
-            self._emit("gate", "trip", gate=GATE)
+            self._emit("gate", "trip", gate=GATE, instance=self._instance)
 
     def _set_tilt(self, tilt: bool) -> None:
         self._tilt = tilt

@@ -133,8 +133,10 @@ def bound_words(objective: str, bound: Any) -> str:
         return f"some of: {', '.join(map(str, bound))}"
     if objective in LATENCIES and isinstance(bound, str) and bound.startswith("+"):
         return f"≤ baseline + {limit(seconds(bound[1:]))}"
-    if objective == "availability" and isinstance(bound, int | float):
+    if objective in ("availability", "declared") and isinstance(bound, int | float):
         return f"≥ {bound * 100:g}{NBSP}%"
+    if objective == "goodput" and isinstance(bound, int | float):
+        return f"≥ {bound:.3g} a second"
     if objective in ("rto", "rpo", *LATENCIES) and isinstance(bound, int | float | str):
         return f"≤ {limit(seconds(bound))}"
     return f"≤ {bound}" if isinstance(bound, int | float) else str(bound)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes Patroni's configuration and starts it; Patroni starts Postgres.
+# Writes Patroni's configuration and starts it, with the guard of its disk beside it; Patroni starts Postgres.
 #   PATRONI_NAME           this node's plain name, as "pg-1"
 #   ETCD_HOSTS             "etcd-1:2379,etcd-2:2379,etcd-3:2379"
 #   POSTGRES_PASSWORD, REPLICATION_PASSWORD, APP_PASSWORD   samples unless given
@@ -63,6 +63,9 @@ bootstrap:
         wal_level: replica
         wal_log_hints: "on"
         wal_keep_size: 128MB
+        # The log shares its disk with the data: neither it nor a slot nobody reads is to be what fills it.
+        max_wal_size: 256MB
+        max_slot_wal_keep_size: 384MB
         hot_standby: "on"
         synchronous_commit: "on"
         checkpoint_timeout: 5min
@@ -122,6 +125,11 @@ postgresql:
     - host all all 127.0.0.1/32 scram-sha-256
     - host replication replicator all scram-sha-256
     - $host all all all scram-sha-256
+# Set by the disk guard.
+tags:
+  nofailover: false
+  nosync: false
 YML
 
+/usr/local/bin/disk-guard.sh &
 exec patroni /etc/patroni/patroni.yml

@@ -61,6 +61,16 @@ def test_a_gate_counts_once_and_only_while_the_trial_is_measured() -> None:
     assert [e["gate"] for e in events.all] == ["sentinel-tilt", "load-lag"]
 
 
+def test_what_a_fault_has_struck_proves_nothing_of_the_machine() -> None:
+    gates = Gates(Events())
+    gates.counting = True
+    gates.strike(["sentinel-2"])
+    gates.event("gate", "trip", gate="sentinel-tilt", instance="sentinel-2")
+    assert not gates.tripped
+    gates.event("gate", "trip", gate="sentinel-tilt", instance="sentinel-1")
+    assert gates.tripped == ["sentinel-tilt"]
+
+
 def test_what_sources_tell_besides_is_written_as_it_is() -> None:
     events = Events()
     Gates(events).event("sentinel", "+sdown", server="redis-1")

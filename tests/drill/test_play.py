@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from blackstart.drill.attempt import Attempt
+from blackstart.drill.gates import Gates
 from blackstart.drill.play import Player
 from blackstart.drill.trial import Drill
 from blackstart.faults import freeze, kill
@@ -43,6 +44,7 @@ def attempt(where: FakeSite, role: Role = Role.DRILL, lasts: str = "1m") -> Atte
     made.load = cast(Any, SimpleNamespace(alive=True))
     made.injector = Injector(where, made._fault_event, Journal("r1"))
     made.events = cast(Any, SimpleNamespace(write=lambda *_, **__: None))
+    made.gates = Gates(made.events.write)
     return made
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -110,21 +110,36 @@ def test_nobody_listening_is_a_certain_failure() -> None:
     run(main())
 
 
-def test_no_connection_in_time_is_a_certain_failure() -> None:
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """A URL whose host takes no connection: its backlog is full, and the kernel drops further SYNs."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        host, port = listener.getsockname()
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex((host, port))
+        yield f"http://{host}:{port}"
+
+
+def test_no_connection_in_time_is_a_certain_failure(deaf: str) -> None:
     async def main() -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(0)
-            address = listener.getsockname()
-            fillers = [socket.socket() for _ in range(4)]
-            for filler in fillers:  # the backlog is full: the kernel drops further SYNs
-                filler.setblocking(False)
-                filler.connect_ex(address)
-            executor = HttpExecutor(operation(f"http://{address[0]}:{address[1]}", connect_timeout="200ms"))
-            outcome = await executor(VALUES, None)
-            assert (outcome.type, outcome.error) == ("fail", "connect-timeout")
-            for filler in fillers:
-                filler.close()
+        outcome = await HttpExecutor(operation(deaf, connect_timeout="200ms"))(VALUES, None)
+        assert (outcome.type, outcome.error) == ("fail", "connect-timeout")
+
+    run(main())
+
+
+def test_who_waited_in_vain_asks_the_other_one_whoever_came_meanwhile(deaf: str) -> None:
+    async def main() -> None:
+        _, url = await listen(Counting())
+        executor = HttpExecutor(operation(deaf, url, connect_timeout="100ms"))
+        outcomes = await asyncio.gather(*(executor(VALUES, None) for _ in range(5)))
+        assert [outcome.type for outcome in outcomes] == ["ok"] * 5
+        await executor.close()
 
     run(main())
 

@@ -326,7 +326,12 @@ def test_without_a_fault_nothing_can_be_interrupted(tmp_path: Path) -> None:
     [
         ([["no-cache"], []], Verdict.PASS),
         ([[], []], Verdict.FAIL),
-        ([["no-cache"], ["no-retrieval"]], Verdict.FAIL),
+        ([["no-cache"], ["no-retrieval"]], Verdict.PASS),
+        ([["no-cache"], *[["no-retrieval"]] * 2], Verdict.FAIL),
+        ([*[["no-cache"]] * 98, *[["stale"]] * 2], Verdict.PASS),
+        ([*[["no-cache"]] * 97, *[["stale"]] * 3], Verdict.FAIL),
+        ([*[["no-cache"]] * 2, *[[]] * 98], Verdict.FAIL),
+        ([*[["no-cache"]] * 3, *[[]] * 97], Verdict.PASS),
         ([None, None], Verdict.UNKNOWN),
     ],
 )
@@ -335,7 +340,7 @@ def test_answers_during_the_fault_name_the_expected_degradations_and_no_other(
 ) -> None:
     script = Script().steady("chat", 0, 5).op("chat", 8, degraded=["stale"])
     for n, degraded in enumerate(named):
-        script.op("chat", 5.2 + n / 10, **({} if degraded is None else {"degraded": degraded}))
+        script.op("chat", 5.2 + n / 200, **({} if degraded is None else {"degraded": degraded}))
     found = one(script, tmp_path, "mode", objectives(mode=["no-cache"]), *FAULT)
     assert found.verdict is wanted, found
 

@@ -55,6 +55,8 @@ def test_a_share_never_rounds_a_defect_away(value: float | None, read: str) -> N
         ("p99", {"chat": "+150ms"}, "chat ≤ baseline + 150 ms"),
         ("p99", {"chat": "2s"}, "chat ≤ 2 s"),
         ("mode", ["no-cache"], "some of: no-cache"),
+        ("declared", {"chat": 0.9}, "chat ≥ 90 %"),
+        ("goodput", {"chat": 3.32307}, "chat ≥ 3.32 a second"),
         ("checker", None, "–"),
     ],
 )

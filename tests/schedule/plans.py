@@ -43,12 +43,14 @@ ALL = Schedule(
 
 #: By type; "app" will do for a target as well as for a table.
 _EXAMPLES = {"str": "app", "int": 1, "float": 0.5, "bool": True, "Duration": "1s"}
+#: By name, where it will not.
+_NAMED = {"path": "/etc/app.conf", "by": "/etc/app.conf.new"}
 
 
 def example(kind: str) -> Fault:
     """A fault of this kind, with an example for whatever has no default."""
     needed = (f for f in fields(REGISTRY[kind]) if f.default is MISSING and f.default_factory is MISSING)
-    told: dict[str, Any] = {f.name: _EXAMPLES[str(f.type)] for f in needed}
+    told: dict[str, Any] = {f.name: _NAMED.get(f.name, _EXAMPLES[str(f.type)]) for f in needed}
     return fault_from_dict({"kind": kind, **told})
 
 

@@ -45,6 +45,7 @@ def test_settings_come_from_the_environment() -> None:
         ({"JWT_SECRET": "x", "USER_RATE": "0"}, "USER_RATE"),
         ({"JWT_SECRET": "x", "SESSION_BUDGET_USD": "much"}, "SESSION_BUDGET_USD"),
         ({"JWT_SECRET": "x", "LLM_PRICE": "2.5"}, "LLM_PRICE"),
+        ({"JWT_SECRET": "x", "KEEP_SECONDS": "0"}, "KEEP_SECONDS"),
         ({"JWT_SECRET": "x", "ROLE": "waiter"}, "ROLE"),
         ({"JWT_SECRET": "x", "WITHOUT": "luck"}, "WITHOUT"),
     ],

@@ -256,7 +256,7 @@ def test_the_drills_own_user_is_far_from_the_limit() -> None:
     settings = Settings()
     assert settings.user_rate >= 4 * 50
     assert settings.user_rate / settings.replicas > 50, "one replica left, and no Redis"
-    assert settings.turns_in_work == settings.pool_size
+    assert settings.turns_in_work < settings.pool_size, "one is left for reads"
     assert settings.bulkhead < settings.turns_in_work
 
 

@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,7 +38,7 @@ class FakeConnection:
         return self
 
     async def fetchone(self) -> dict[str, object]:
-        return {"made": True, "version": VERSION}
+        return {"made": True, "version": VERSION, "position": 0, "seconds": time.time()}
 
     async def fetchall(self) -> list[dict[str, object]]:
         return []

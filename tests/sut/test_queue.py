@@ -25,6 +25,7 @@ from sut.app.service.job_metrics import JobMetrics
 from sut.app.service.jobs import Decision, Jobs, NewJob
 from sut.app.service.leases import LeaseLost, Leases, Verdict
 from sut.app.service.relay import Relay
+from sut.app.service.retention import Retention
 from sut.app.service.state import Answer
 from sut.app.service.stream import STREAM, JobStream
 from sut.app.service.work import Jobwork
@@ -92,6 +93,9 @@ class Bench:
     def relay(self, **more: Any) -> Relay:
         metrics = JobMetrics(CollectorRegistry())
         return Relay(self.pool, self.stream(), metrics, after=0.4, every=0.05, **more)
+
+    def retention(self, keep: float = 60.0) -> Retention:
+        return Retention(self.pool, JobMetrics(CollectorRegistry()), keep)
 
     def worker(self, name: str, model: FakeModel, **leases: Any) -> Worker:
         asking = models(model, FakeModel("model-2"), timeout=4)
@@ -313,5 +317,74 @@ def test_a_full_redis_keeps_the_stream_and_evicts_answers(dsn: str, port: int) -
                 assert await b.redis.xlen(STREAM) == 100
             finally:
                 await b.redis.config_set("maxmemory", "0")
+
+    asyncio.run(go())
+
+
+def test_settled_jobs_go_with_their_results_once_they_are_old_and_no_others(dsn: str, port: int) -> None:
+    async def go() -> None:
+        async with bench(dsn, port) as b:
+            # Accepted an hour ago all of them; "young" was settled just now.
+            for id in ("done", "young", "owed"):
+                await b.accept(id)
+            await b.accept("waiting", kind="approval")
+            leases = b.leases()
+            for id in ("done", "young"):
+                _, claimed = await leases.claim(await b.seq(id))
+                assert claimed is not None
+                await leases.store(claimed, DONE)
+            _, claimed = await leases.claim(await b.seq("waiting"))
+            assert claimed is not None
+            await leases.ask(claimed, "job:1:1", "May I?")
+            await b.rows(
+                "UPDATE jobs SET accepted_at = now() - interval '1 hour', "
+                "settled_at = settled_at - CASE id WHEN 'young' THEN interval '0' ELSE interval '1 hour' END "
+                "RETURNING seq"
+            )
+            await b.retention().step()
+            left = await b.rows("SELECT id FROM jobs ORDER BY id")
+            assert [row["id"] for row in left] == ["owed", "waiting", "young"]
+            assert len(await b.rows("SELECT seq FROM job_results")) == 1
+            assert not (await b.accept("done"))["replayed"], "its key is free"
+
+    asyncio.run(go())
+
+
+def test_an_approvals_checkpoints_go_with_its_job(dsn: str, port: int) -> None:
+    async def go() -> None:
+        async with bench(dsn, port) as b:
+            await b.accept(kind="approval")
+            async with running(b.relay(), b.worker("worker-1", FakeModel())):
+                await b.status("k1", "waiting")
+                await b.jobs.resume("k1", "ann", "d1", Decision(True))
+                await b.status("k1", "done")
+            thread = (await b.rows("SELECT thread FROM jobs"))[0]["thread"]
+            kept = f"SELECT thread_id FROM checkpoints WHERE thread_id = '{thread}'"
+            assert await b.rows(kept)
+            await b.rows("UPDATE jobs SET settled_at = now() - interval '1 hour' RETURNING seq")
+            await b.retention().step()
+            assert await b.rows(kept) == []
+
+    asyncio.run(go())
+
+
+def test_a_conversation_at_rest_loses_its_checkpoints_and_keeps_its_turns(dsn: str, port: int) -> None:
+    async def go() -> None:
+        async with bench(dsn, port) as b:
+            await b.rows("DELETE FROM sessions WHERE session IN ('resting', 'busy') RETURNING session")
+            for session, age in (("resting", "1 hour"), ("busy", "1 second")):
+                await b.rows(
+                    f"INSERT INTO sessions (session, sub, touched) VALUES ('{session}', 'ann', "
+                    f"now() - interval '{age}') RETURNING session"
+                )
+                await b.rows(
+                    "INSERT INTO checkpoints (thread_id, checkpoint_id, checkpoint) "
+                    f"VALUES ('{session}', '1', '{{}}') RETURNING thread_id"
+                )
+            assert await b.retention().conversations() >= 1
+            left = await b.rows("SELECT thread_id FROM checkpoints WHERE thread_id IN ('resting', 'busy')")
+            assert [row["thread_id"] for row in left] == ["busy"]
+            assert len(await b.rows("SELECT session FROM sessions WHERE session IN ('resting', 'busy')")) == 2
+            await b.rows("DELETE FROM checkpoints WHERE thread_id = 'busy' RETURNING thread_id")
 
     asyncio.run(go())

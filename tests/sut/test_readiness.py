@@ -15,6 +15,8 @@ from sut.app.service.readiness import Readiness
 
 from .fakes import NoEmbedder
 
+NOW = 1_700_000_000.0
+
 
 class StuckPool:
     """Its server takes a statement and never answers."""
@@ -42,3 +44,46 @@ def test_a_round_of_vectors_that_hangs_gives_its_connection_back(monkeypatch: py
 
     asyncio.run(go())
     assert pool.asked == 1
+
+
+class ClockedPool:
+    """Its server takes writes, and has the time NOW."""
+
+    @asynccontextmanager
+    async def connection(self, timeout: float) -> AsyncIterator[ClockedPool]:
+        yield self
+
+    async def execute(self, query: str) -> ClockedPool:
+        assert query == module.CLOCK
+        return self
+
+    async def fetchone(self) -> dict[str, float]:
+        return {"seconds": NOW}
+
+
+def looked(off: float, skew: float | None = 30.0) -> str | None:
+    """What a replica finds out whose clock is so far off."""
+    readiness = Readiness(cast(Pool, ClockedPool()), NoEmbedder(), skew=skew, wall=lambda: NOW + off)
+    readiness._schema = True
+    return asyncio.run(readiness._look())
+
+
+@pytest.mark.parametrize("off", [3600.0, -3600.0, 31.0])
+def test_a_replica_whose_clock_is_off_is_not_ready(off: float) -> None:
+    assert looked(off) == f"clock: {off:+.0f} s from the database's"
+
+
+@pytest.mark.parametrize("off", [0.0, 29.0, -29.0])
+def test_a_clock_that_is_a_little_off_does_not_matter(off: float) -> None:
+    assert looked(off) is None
+
+
+def test_without_the_check_no_clock_matters() -> None:
+    assert looked(3600.0, skew=None) is None
+
+
+def test_a_slow_answer_is_no_wrong_clock() -> None:
+    ticks = iter([NOW - 40.0, NOW + 1.0])
+    readiness = Readiness(cast(Pool, ClockedPool()), NoEmbedder(), skew=30.0, wall=lambda: next(ticks))
+    readiness._schema = True
+    assert asyncio.run(readiness._look()) is None

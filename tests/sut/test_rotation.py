@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
@@ -31,19 +32,21 @@ class Front:
     context: ssl.SSLContext
     port: int
     folder: Path
-    says: str = "Transaction created\nSuccess!\n"
+    code: int = 0
     told: list[str] = field(default_factory=list)
+    placed: dict[str, str] = field(default_factory=dict)
     run_id: str = "run1"
     stack: Any = stack
 
     def exec(self, instance: str, argv: Sequence[str], timeout: float = 5.0) -> ExecResult:
         """As RunningStack."""
-        if argv[-1].startswith("-----BEGIN"):
-            (self.folder / "new.pem").write_text(argv[-1])
+        if argv[0] == "sh":
+            self.placed[argv[3]] = argv[4]
+            (self.folder / "new.pem").write_text(argv[4])
             return ExecResult(0, "")
         self.told.append(argv[-1])
         self.context.load_cert_chain(self.folder / "new.pem")
-        return ExecResult(0, self.says)
+        return ExecResult(self.code, "unable to load certificate from file\n" if self.code else "Success!\n")
 
     def address(self, instance: str, port: str) -> tuple[str, int]:
         """As RunningStack."""
@@ -69,7 +72,8 @@ def test_a_rotated_certificate_is_shown_when_the_rotation_returns(front: Front) 
     before = shown("127.0.0.1", front.port)
     rotation.certificate(cast(RunningStack, front), "front-1")
     assert shown("127.0.0.1", front.port) != before
-    assert "commit ssl cert /run/tls/tls.pem" in front.told[0]
+    assert front.told == [rotation.USE]
+    assert list(front.placed) == [rotation.PEM]
 
 
 def test_an_expired_certificate_can_be_placed_and_put_right(front: Front) -> None:
@@ -81,8 +85,8 @@ def test_an_expired_certificate_can_be_placed_and_put_right(front: Front) -> Non
 
 
 def test_a_balancer_that_refuses_a_certificate_is_no_success(front: Front) -> None:
-    front.says = "unable to load certificate from file\n"
-    with pytest.raises(PlatformError, match="takes no certificate"):
+    front.code = 1
+    with pytest.raises(PlatformError, match="does not take the certificate: unable to load"):
         rotation.certificate(cast(RunningStack, front), "front-1")
 
 
@@ -91,3 +95,25 @@ def test_who_has_no_certificate_is_told_so(front: Front) -> None:
         PlatformError, match="llm-1 has no certificate; those that have: front, postgres, redis"
     ):
         rotation.certificate(cast(RunningStack, front), "llm-1")
+
+
+def test_a_certificate_lies_ready_and_nobody_is_told(front: Front) -> None:
+    before = shown("127.0.0.1", front.port)
+    rotation.lay_ready(cast(RunningStack, front), "front-1", timedelta(hours=-1))
+    laid = x509.load_pem_x509_certificate(front.placed[rotation.NEXT_PEM].encode())
+    assert laid.not_valid_after_utc < datetime.now(UTC)
+    assert front.told == []
+    assert rotation.seen(cast(RunningStack, front), "front-1") == before
+
+
+def test_keys_of_tokens_lie_ready_and_are_not_in_force(front: Front) -> None:
+    rotation.lay_keys_ready(cast(RunningStack, front), {"k2": "another"}, ["app-1"])
+    assert json.loads(front.placed[rotation.NEXT_JWT_KEYS]) == {"k2": "another"}
+    assert rotation.JWT_KEYS not in front.placed
+
+
+@pytest.mark.parametrize("image", ["haproxy", "postgres", "redis"])
+def test_every_server_has_the_program_that_takes_a_certificate(image: str) -> None:
+    folder = Path(__file__).parents[2] / "sut" / image
+    assert rotation.PEM in (folder / rotation.USE).read_text() or image == "postgres"
+    assert rotation.USE in (folder / "Dockerfile").read_text()

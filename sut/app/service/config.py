@@ -24,6 +24,7 @@ PROTECTIONS = frozenset(
         "cache-fallback",
         "cache-timeout",
         "certificate-check",
+        "clock-check",
         "declined",
         "embedding-space",
         "encryption",
@@ -90,6 +91,8 @@ class Settings:
     request_deadline: float = 4.3
     start_within: float = 2.0
     check_timeout: float = 1.0
+    # A replica whose clock is further off than this from the database's is not ready.
+    clock_skew: float = 30.0
     # The steps of one turn, each at its slowest, fit in its deadline: tests/sut/test_config.py adds them up.
     llm_timeout: float = 1.2
     embed_timeout: float = 0.3
@@ -103,11 +106,11 @@ class Settings:
     pool_size: int = 4
     documents_pool_size: int = 2
     # Turns in work hold a connection each: more would only wait in the pool, where nobody counts them.
-    turns_in_work: int = 4
+    turns_in_work: int = 3
     # Few: in a crowd a turn waits for the processor too, and one that ends too late was worked on in vain.
     turns_in_line: int = 4
     # Calls at once to one dependency, of the turns in work.
-    bulkhead: int = 3
+    bulkhead: int = 2
     retry_ratio: float = 0.2
     # Requests a second and user over all replicas, and at once.
     user_rate: float = 200.0
@@ -119,7 +122,9 @@ class Settings:
     job_lease: float = 4.0
     job_republish: float = 5.0
     job_deliveries: int = 5
-    job_slots: int = 4
+    job_slots: int = 2
+    # Settled jobs, and the checkpoints of conversations at rest, are removed after so long.
+    keep: float = 86_400.0
     without: frozenset[str] = frozenset()
 
     @property
@@ -207,6 +212,7 @@ class Settings:
             user_rate=_positive("USER_RATE", env, default.user_rate),
             user_burst=_positive("USER_BURST", env, default.user_burst),
             replicas=_number("REPLICAS", env.get("REPLICAS", str(default.replicas))),
+            keep=_positive("KEEP_SECONDS", env, default.keep),
             session_budget_usd=_positive("SESSION_BUDGET_USD", env, default.session_budget_usd),
             without=_protections(env.get("WITHOUT", "")),
         )

@@ -1,4 +1,4 @@
-"""What a worker process does beside answering its probes: the relay and the consumer, put together."""
+"""What a worker process does beside answering its probes: relay, consumer and retention, put together."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .llm import Models
 from .metrics import Metrics
 from .readiness import Readiness
 from .relay import Relay
+from .retention import Retention
 from .runner import Runner
 from .state import Answer
 from .stream import JobStream
@@ -73,13 +74,14 @@ async def consuming(
         after=settings.job_republish,
         again="outbox-relay" not in settings.without,
     )
+    retention = Retention(pool, job_metrics, settings.keep)
     await pool.open(wait=False)
-    taking, telling = asyncio.create_task(worker.run()), asyncio.create_task(relay.run())
+    tasks = [asyncio.create_task(each.run()) for each in (worker, relay, retention)]
     try:
         yield
     finally:
-        for task in (taking, telling):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(taking, telling, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await worker.close(GRACE)
         await asyncio.gather(pool.close(1.0), redis.aclose())

@@ -65,7 +65,7 @@ class ChatSaver(TurnSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Store it if there is an answer in it; raises psycopg.Error."""
+        """Store it if the models are called next, or an answer is in it; raises psycopg.Error."""
         changed, parent = {**self._changed, **new_versions}, self._parent or config
         values = checkpoint["channel_values"]
         # The input's own checkpoint still holds the answer of the turn before.

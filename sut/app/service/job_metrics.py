@@ -27,6 +27,9 @@ class JobMetrics:
         )
         self.retries = Counter("app_job_retries", "Jobs given back.", ["reason"], registry=registry)
         self.dead = Counter("app_job_dead_letters", "Jobs given up.", registry=registry)
+        self.removed = Counter(
+            "app_retention_removed", "Jobs, or conversations' checkpoints.", ["what"], registry=registry
+        )
         self.seconds = Histogram(
             "app_job_seconds",
             "From acceptance to the stored result.",

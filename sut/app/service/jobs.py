@@ -44,6 +44,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     epoch int NOT NULL DEFAULT 0, deliveries int NOT NULL DEFAULT 0, worker text, lease_until timestamptz,
     thread text, question text, decision text, decision_key text,
     UNIQUE (sub, id));
+ALTER TABLE jobs ADD COLUMN IF NOT EXISTS settled_at timestamptz;
+CREATE INDEX IF NOT EXISTS jobs_settled ON jobs (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_owed ON jobs (due_at) WHERE status IN ('queued', 'running');
 CREATE INDEX IF NOT EXISTS jobs_by_session ON jobs (sub, session, seq);
 CREATE TABLE IF NOT EXISTS job_results (

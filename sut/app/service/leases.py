@@ -32,7 +32,8 @@ WHERE seq = %(seq)s RETURNING *
 """
 
 BURY = """
-UPDATE jobs SET status = 'dead', lease_until = NULL, reason = format('given up after %%s deliveries: %%s',
+UPDATE jobs SET status = 'dead', lease_until = NULL, settled_at = now(),
+    reason = format('given up after %%s deliveries: %%s',
     deliveries, CASE status WHEN 'running' THEN worker || ' lost its lease' ELSE reason END)
 WHERE seq = %(seq)s
 """
@@ -47,7 +48,7 @@ WHERE seq = %(seq)s AND status = 'running' AND epoch = %(epoch)s RETURNING seq
 
 STORE = f"""
 WITH held AS (
-    UPDATE jobs SET status = 'done', lease_until = NULL, reason = NULL WHERE {MINE}
+    UPDATE jobs SET status = 'done', lease_until = NULL, settled_at = now(), reason = NULL WHERE {MINE}
     RETURNING seq, extract(epoch FROM clock_timestamp() - accepted_at)::float8 AS seconds
 ), stored AS (
     INSERT INTO job_results (job, epoch, worker, answer, degraded, model)
@@ -62,7 +63,8 @@ WHERE {MINE} RETURNING seq
 """
 
 END = f"""
-UPDATE jobs SET status = %(status)s, lease_until = NULL, reason = %(reason)s WHERE {MINE} RETURNING seq
+UPDATE jobs SET status = %(status)s, lease_until = NULL, settled_at = now(), reason = %(reason)s
+WHERE {MINE} RETURNING seq
 """
 
 GIVE_BACK = f"""

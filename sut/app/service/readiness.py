@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from .database import TROUBLE, Pool
+from .database import TROUBLE, Connection, Pool
 from .deadline import heed_cancellation
 from .embedding import Embedder, OtherSpace
 from .ingest import embed_documents
@@ -19,19 +20,33 @@ from .schema import ensure_schema
 log = logging.getLogger(__name__)
 UNUSABLE = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
 LIMIT = 3.0  # seconds, for one look or one round of vectors
+CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8 AS seconds"
 
 
 class Readiness:
     """Makes the schema once, then asserts writability again and again; `wake` asks for a look now.
 
-    `settled` seconds pass between looks while ready, `eager` seconds while not.
+    `settled` seconds pass between looks while ready, `eager` seconds while not. With `skew`, a process whose
+    wall clock is further than so many seconds from the database's is not ready: the clock tells whose token
+    has expired. Should it be the database's that is wrong, all are out, and the front asks them all the same.
     """
 
-    def __init__(self, pool: Pool, embedder: Embedder, *, settled: float = 1.0, eager: float = 0.2) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        embedder: Embedder,
+        *,
+        settled: float = 1.0,
+        eager: float = 0.2,
+        skew: float | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._pool = pool
         self._embedder = embedder
         self._settled = settled
         self._eager = eager
+        self._skew = skew
+        self._wall = wall
         self._wake = asyncio.Event()
         self._schema = False
         self.reason: str | None = "starting"
@@ -71,7 +86,18 @@ class Readiness:
         async with self._pool.connection(timeout=1.0) as conn:
             if not self._schema:
                 self._schema = await ensure_schema(conn)
+            ahead = await self._ahead(conn) if self._skew is not None else 0.0
+        if self._skew is not None and abs(ahead) > self._skew:
+            return f"clock: {ahead:+.0f} s from the database's"
         return None if self._schema else "schema: another replica is making it"
+
+    async def _ahead(self, conn: Connection) -> float:
+        """Seconds by which the wall clock here is ahead of the database's, never for a late answer alone."""
+        before = self._wall()
+        row = await (await conn.execute(CLOCK)).fetchone()
+        assert row is not None
+        theirs = float(row["seconds"])
+        return min(before - theirs, self._wall() - theirs, key=abs)
 
     async def _embed_once(self) -> bool:
         if not self._schema:

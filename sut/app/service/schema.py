@@ -15,7 +15,7 @@ from .database import Connection
 from .documents import DOCUMENTS
 
 log = logging.getLogger(__name__)
-VERSION = 3
+VERSION = 4
 LOCK = 0x626C61636B  # any constant: "black"
 
 TABLES = """
@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS prompt_tokens bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS completion_tokens bigint NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS cost_micros bigint NOT NULL DEFAULT 0;
+CREATE INDEX IF NOT EXISTS sessions_by_touched ON sessions (touched);
 CREATE TABLE IF NOT EXISTS admissions (
     session text NOT NULL, id text NOT NULL, message text NOT NULL, trace_id text NOT NULL,
     admitted_at timestamptz NOT NULL DEFAULT now());

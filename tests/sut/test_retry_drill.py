@@ -1,0 +1,51 @@
+"""What the drill of the retry budget counts, on calls as a provider logs them."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from fixtures import llm
+from sut.app.service.config import Settings
+from sut.app.service.retries import RetryBudget
+
+
+def calls(*told: tuple[float, str]) -> list[dict[str, Any]]:
+    return [{"begin": begin, "asked": asked} for begin, asked in told]
+
+
+def played(budget: RetryBudget, now: list[float], turns: int, every: float) -> list[dict[str, Any]]:
+    """Turns whose first call of a provider fails, so that each would make a second one."""
+    made: list[tuple[float, str]] = []
+    for number in range(turns):
+        now[0] = number * every
+        budget.called()
+        made.append((now[0], f"turn {number}"))
+        if budget.retry():
+            made.append((now[0] + 0.01, f"turn {number}"))
+    return calls(*made)
+
+
+def test_what_a_budget_grants_is_never_beyond_it() -> None:
+    for every in (0.05, 0.6, 3.0):
+        now = [0.0]
+        found = played(RetryBudget(0.2, clock=lambda now=now: now[0]), now, 60, every)  # type: ignore[misc]
+        assert len(found) > 60
+        assert llm.excess(found) == 0
+
+
+def test_without_a_budget_the_third_second_call_in_a_row_is_beyond_it() -> None:
+    now = [0.0]
+    found = played(RetryBudget(None, clock=lambda: now[0]), now, 8, 0.6)
+    assert len(found) == 16
+    assert llm.excess(found) >= 4
+
+
+def test_a_cheap_model_that_is_asked_first_is_no_second_call() -> None:
+    assert llm.in_turns(calls((1.0, "a"), (1.2, "a"), (2.0, "b"))) == ([1.0, 2.0], [1.2])
+
+
+def test_the_drill_knows_the_services_budget() -> None:
+    given = inspect.signature(RetryBudget).parameters
+    assert Settings().retry_ratio == llm.RATIO
+    assert (given["reserve"].default, given["window_s"].default) == (llm.RESERVE, llm.WINDOW_S)
