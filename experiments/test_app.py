@@ -25,7 +25,7 @@ from blackstart import (
 from fixtures.chats import ask, question
 from fixtures.front import evenly_served
 from fixtures.postgres import primary_in_zone_b, stored, stores
-from fixtures.users import lay_new_token_keys, new_token, new_token_keys, rotated
+from fixtures.users import new_token, new_token_keys, rotated
 
 
 @pytest.mark.headline
@@ -248,8 +248,7 @@ def test_secrets_rotated(drill: Drill) -> None:
 )
 def test_token_keys_rotated(drill: Drill) -> None:
     # Here, not in prepare: a control's variant makes the replicas anew, and what was laid ready is gone.
-    lay_new_token_keys(drill.stack)
-    with drill.inject(new_token_keys()):
+    with drill.inject(new_token_keys(drill.stack)):
         # In turn: some four for each replica, the first within a second.
         replies = [ask(drill.stack, question(), bearer=new_token()) for _ in range(12)]
         drill.hold("8s")

@@ -12,14 +12,13 @@ from blackstart import (
     partition,
     promoted,
 )
+from fixtures.load import FEW_OTHERS
 from fixtures.queue import done, held, overdue, told_of
 
 #: Each job takes a slot for so long: 2 slots of 2 workers do some 4 jobs a second, and are never idle.
 SLOW = llm_slow_first_token("llm-1", delay="800ms", endpoint="chat")
 #: Seconds after which a job is overdue: a lost hint is repeated after 5 s, a lost worker's job after 6 s.
 LATE_S = 15
-#: A job costs the machine what a chat does.
-FEW_OTHERS = {"chat": 1.0, "session": 1.0, "sql-write": 10.0}
 
 
 @experiment(

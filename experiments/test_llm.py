@@ -40,7 +40,7 @@ from fixtures.llm import (
     second_calls,
     shopped,
 )
-from fixtures.load import MORE_CHATS
+from fixtures.load import FEW_OTHERS, MORE_CHATS
 from fixtures.postgres import bill
 
 # Per app replica and endpoint: 5 failures open the breaker while one more call is under way; then one probe
@@ -278,7 +278,7 @@ def test_retry_budget(drill: Drill) -> None:
         Control(variant="no-stream-fallback", breaks="availability"),
         Control(variant="no-stream-reset", breaks="availability"),
     ),
-    load={"stream": 3, "chat": 1, "session": 1, "sql-write": 10},
+    load={"stream": 3, **FEW_OTHERS},
 )
 def test_stream_breaks(drill: Drill) -> None:
     faults = (

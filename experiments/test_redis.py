@@ -17,9 +17,9 @@ from blackstart import (
     promoted,
     redis_memory_full,
 )
-from fixtures.cache import failing_over, hints_ever, keep, kept, named, primary, writing
+from fixtures.cache import failing_over, hints_ever, keep, keeping, kept, named, primary
 from fixtures.llm import asked
-from fixtures.load import SOME_JOBS
+from fixtures.load import FEW_OTHERS, SOME_JOBS
 from sut.load import POPULAR
 
 CHATS = {"chat": 1.0, "session": 1.0}
@@ -121,11 +121,11 @@ def test_primary_cut_from_its_peers(drill: Drill) -> None:
     isolated = primary(drill.stack)
     with (
         drill.inject(partition("redis.primary", peers=("sentinel", "redis.replica"))),
-        writing(drill.stack, isolated) as keys,
+        keeping(drill.stack, isolated) as client,
     ):
         drill.observe(until=promoted("redis"), limit="20s")
         drill.hold("15s")
-    drill.count("keys_lost", len(keys - kept(drill.stack, keys)))
+    drill.count("keys_lost", len(client.acknowledged - kept(drill.stack, client.acknowledged)))
 
 
 @experiment(
@@ -198,7 +198,7 @@ def test_memory_full(drill: Drill) -> None:
     # before the first answer is there.
     objectives=Objectives(attempts=6, availability={"popular": 0.97}, lost=0, duplicate=0),
     control=Control(variant="no-single-flight", breaks="attempts"),
-    load={"popular": 10, "chat": 1, "session": 1, "sql-write": 10},
+    load={"popular": 10, **FEW_OTHERS},
     blast_radius=BlastRadius(zones=2),
 )
 def test_stampede(drill: Drill) -> None:

@@ -11,6 +11,7 @@ import jwt
 import requests
 
 from blackstart.load.operations import WRITE, HttpOperation, LoadPlan, SqlRead, SqlWrite
+from sut import patroni
 from sut.certificates import front_url, trusted
 from sut.settings import APP_PASSWORD, FRONTS, JWT_KID, JWT_SECRET, LLMS, POSTGRES, TOOLS
 
@@ -174,7 +175,8 @@ def reset(running: RunningStack) -> None:
     """Between drills: providers and tool forget their faults and counts, and Patroni is not strict.
 
     Strictness is no fault that would be journaled: a drill that was killed leaves it. Raises
-    requests.RequestException of a provider or tool; Patroni is asked again at the next reset.
+    requests.RequestException of a provider or tool, SteadyStateError if Patroni stays strict; one that does
+    not answer is asked again at the next reset.
     """
     for name in (*LLMS, *TOOLS):
         requests.post(running.url(name, "http", "/admin/reset"), timeout=2).raise_for_status()
@@ -182,5 +184,5 @@ def reset(running: RunningStack) -> None:
         config = running.url(name, "patroni", "/config")
         with suppress(requests.RequestException):
             if requests.get(config, timeout=2).json().get("synchronous_mode_strict"):
-                requests.patch(config, json={"synchronous_mode_strict": False}, timeout=5).raise_for_status()
+                patroni.configure(running, {"synchronous_mode_strict": False})
             return

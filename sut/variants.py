@@ -6,14 +6,12 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from blackstart.faults import edge_down
 from blackstart.model.errors import SteadyStateError
 from blackstart.model.stack import Variant
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reconfigure
-from sut import conditions
+from sut import conditions, patroni
 from sut.settings import APPS, ETCD, FRONTS, POSTGRES, REDIS, WORKERS
 
 if TYPE_CHECKING:
@@ -49,19 +47,8 @@ def _configure(running: RunningStack, settings: dict[str, Any]) -> None:
             None if bool(shown) is settings["synchronous_mode"] else f"synchronous_standby_names = {shown!r}"
         )
 
-    _patch(running, settings)
+    patroni.configure(running, settings)
     wait_until(f"Patroni with {settings}", in_force, limit=_LIMIT, every=0.2, error=SteadyStateError)
-
-
-def _patch(running: RunningStack, settings: dict[str, Any]) -> None:
-    """Change Patroni's dynamic configuration, which each node reads from etcd."""
-
-    def patched() -> str | None:
-        url = running.url(POSTGRES[0], "patroni", "/config")
-        requests.patch(url, json=settings, timeout=5).raise_for_status()
-        return None
-
-    wait_until("Patroni's new configuration", patched, limit=_LIMIT, error=SteadyStateError)
 
 
 def _failsafe(on: bool, running: RunningStack) -> None:
@@ -75,7 +62,7 @@ def _failsafe(on: bool, running: RunningStack) -> None:
                 return f"{name} has another configuration yet"
         return None
 
-    _patch(running, {"failsafe_mode": on})
+    patroni.configure(running, {"failsafe_mode": on})
     wait_until(f"failsafe_mode = {on}", adopted, limit=_LIMIT, every=0.2, error=SteadyStateError)
 
 

@@ -13,7 +13,9 @@ from blackstart.faults.base import Platform, Site, Undo
 from blackstart.model.errors import BiteError, InjectionError
 
 # Opens connections, says hello on each and keeps those that are welcomed; once one is refused it tries again
-# ten times a second, lest a client that leaves makes room for another. With "once" it tells how one fared.
+# ten times a second, lest a client that leaves makes room for another. With "probe" it tells how one fared:
+# of two, where the first is refused, since the probe and the holder can refuse each other the last place
+# (Postgres counts who is about to be refused), and the holder takes it when it tries next.
 # Perl, since it is in every Debian image and speaks to Unix sockets.
 _HOLD = r"""
 use strict; use Socket;
@@ -32,7 +34,11 @@ sub meet {
   }
   return ($s, "welcome");
 }
-if ($how eq "once") { my ($s, $said) = meet(); $said =~ s/[^ -~]+/ /g; print "$said\n"; exit }
+if ($how eq "probe") {
+  my ($s, $said) = meet();
+  if (!$s) { select(undef, undef, undef, 0.3); ($s, $said) = meet() }
+  $said =~ s/[^ -~]+/ /g; print "$said\n"; exit;
+}
 $SIG{PIPE} = "IGNORE";
 my @held;
 while (1) {
@@ -62,7 +68,7 @@ class ConnectionsFault(HeldFault):
         place, hello, welcome = self.greeting()
         data = {"greeting": [place, hello.hex(), welcome]}
         for name in names:
-            if (said := _once(site.platform, name, data)) != "welcome":
+            if (said := _probe(site.platform, name, data)) != "welcome":
                 raise InjectionError(f"{name}: no connection to {place} even now: {said}")
         return data
 
@@ -73,7 +79,7 @@ class ConnectionsFault(HeldFault):
     def bite(self, site: Site, undo: Undo) -> str:
         """One more connection is refused, in the server's own words."""
         for name in undo.targets:
-            if self.full not in (said := _once(site.platform, name, undo.data)):
+            if self.full not in (said := _probe(site.platform, name, undo.data)):
                 raise BiteError(f"{name}: one more connection gets: {said}")
         return f"{', '.join(undo.targets)}: one more connection gets {self.full!r}"
 
@@ -83,11 +89,11 @@ class ConnectionsFault(HeldFault):
         if wrong := super().undone(undo, platform):
             return wrong
         for name in undo.targets:
-            if (said := _once(platform, name, undo.data)) != "welcome":
+            if (said := _probe(platform, name, undo.data)) != "welcome":
                 return f"{name}: a connection gets: {said}"
         return None
 
 
-def _once(platform: Platform, name: str, data: Mapping[str, Any]) -> str:
-    """What becomes of one connection."""
-    return shell(platform, name, 'exec "$@"', "perl", "-e", _HOLD, "probe", "once", *data["greeting"])
+def _probe(platform: Platform, name: str, data: Mapping[str, Any]) -> str:
+    """What becomes of one more connection: the server's words, or "welcome"."""
+    return shell(platform, name, 'exec "$@"', "perl", "-e", _HOLD, "holder", "probe", *data["greeting"])

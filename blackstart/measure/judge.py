@@ -169,13 +169,15 @@ def _mode(bound: Any, found: Measured) -> tuple[str, Verdict]:
         for op in found.load.between(*found.during):
             if op in degraded:
                 answers += 1
-                named.update(set(degraded[op]))
-                well += not set(degraded[op]).isdisjoint(bound)
+                names = set(degraded[op])
+                named.update(names)
+                well += not names.isdisjoint(bound)
     if not answers:
         return "no answer during a fault names its degradations", Verdict.UNKNOWN
-    text = ", ".join(f"{name} in {count}" for name, count in sorted(named.items())) or "none"
+    counts = sorted(named.items())
+    text = ", ".join(f"{name} in {count}" for name, count in counts) or "none"
     text = f"{text} of {answers} answers"
-    foreign = [name for name, n in sorted(named.items()) if name not in bound and n > max(1, STRAY * answers)]
+    foreign = [name for name, n in counts if name not in bound and n > max(1, STRAY * answers)]
     if foreign:
         return f"{text}; not allowed: {', '.join(foreign)}", Verdict.FAIL
     return text, Verdict.PASS if well > STRAY * answers else Verdict.FAIL
