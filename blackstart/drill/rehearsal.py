@@ -181,6 +181,9 @@ class RehearsedDrill:
     def premise(self, what: str, met: bool) -> None:
         """See Drill.premise; nothing comes about in a rehearsal."""
 
+    def record_restore(self, what: str, **told: Any) -> None:
+        """See Drill.record_restore; nothing is restored in a rehearsal."""
+
     def run(self, body: Callable[[Any], None]) -> None:
         """Run the body, and keep what stopped it."""
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from blackstart.drill.attempt import Attempt, NotInjected
 from blackstart.drill.gates import await_calm
 from blackstart.drill.play import Player
 from blackstart.drill.record import supersede
+from blackstart.drill.restored import Check, record, restore_event
 from blackstart.drill.result import Result
 from blackstart.drill.until import Until
 from blackstart.faults import Fault
@@ -97,6 +98,27 @@ class Drill:
         The trial is then unknown, and runs again, once. A placebo has no premise.
         """
         self._current().premise(what, met)
+
+    def record_restore(
+        self,
+        what: str,
+        *,
+        backup: str,
+        into: str,
+        type: str,
+        target: str | None = None,
+        timeline: int | None = None,
+        checks: Mapping[str, Check],
+    ) -> None:
+        """Record a restore that was done and checked: `blackstart evidence` tells it from here.
+
+        `what` in words ("table turns"), `backup` the label of the backup, `into` the instance that it went
+        to, `type` how far WAL was replayed (`time`, `lsn`, `name`, `immediate`, `default`) to which `target`
+        as given, `timeline` the one that came of it. `checks` by name, as `True` or `(True, "1204 rows")`;
+        one that failed fails the trial. A placebo records none. Raises ConfigError for an empty field and
+        where there is no check.
+        """
+        record(self._current(), restore_event(what, backup, into, type, target, timeline, checks))
 
     def run(self, body: Callable[[Drill], None]) -> None:
         """Run `body` as a trial: load, baseline, body, undo, judgement, report; then assert.
