@@ -17,6 +17,7 @@ BlackstartError
 │   ├── LockHeld            another run is using the stack
 │   └── EvidenceError       a run's files are unusable (file, line, what is wrong)
 └── HypothesisFailed        the system did not behave as the hypothesis says: pytest *failed*
+    └── RunbookFailed       a step of a runbook did not end as it must
 """
 
 from __future__ import annotations
@@ -114,3 +115,7 @@ class EvidenceError(HarnessError):
 
 class HypothesisFailed(BlackstartError, AssertionError):
     """The system under test did not behave as the experiment's hypothesis says."""
+
+
+class RunbookFailed(HypothesisFailed):
+    """A step of a runbook did not end as it must: it failed, or it did not fail where it had to."""

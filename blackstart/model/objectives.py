@@ -22,6 +22,11 @@ COUNTED = (
     "failovers",
     "overdue",
     "unended",
+    "rows_missing",
+    "rows_unexpected",
+    "rows_changed",
+    "alerts_missing",
+    "undetected",
 )
 
 #: Objectives that bound a quantile of the latency of kinds of operations.
@@ -38,6 +43,11 @@ OF_THE_FAULT = (
     "attempts",
     "probes_at_once",
     "wrong_answers",
+    "rows_missing",
+    "rows_unexpected",
+    "rows_changed",
+    "alerts_missing",
+    "undetected",
 )
 
 
@@ -58,7 +68,11 @@ class Objectives:
     during the fault, for a load beyond what can be served. The checker's counts follow, then those of the
     drill itself: `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache,
     `wrong_answers` among those that the drill asked for, `failovers` that came about, work that is `overdue`,
-    streams that broke off `unended`.
+    streams that broke off `unended`. Of what was restored: `rows_missing` (written before the target, and not
+    there), `rows_unexpected` (there, and written by nobody or only after the target), `rows_changed` (there,
+    and other than written). `alerts_missing`: alerts that had to come and did not. `undetected`: damages of
+    which nobody was told, as by a restore that takes a corrupt backup and says that all went well
+    (`drill.follow(..., fails=)` counts those by itself).
     """
 
     rto: Duration | None = None
@@ -83,6 +97,11 @@ class Objectives:
     failovers: int | None = None
     overdue: int | None = None
     unended: int | None = None
+    rows_missing: int | None = None
+    rows_unexpected: int | None = None
+    rows_changed: int | None = None
+    alerts_missing: int | None = None
+    undetected: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("rto", "rpo"):
