@@ -76,10 +76,12 @@ def etcd_leader(running: RunningStack) -> str | None:
     return None
 
 
-def ask_postgres(running: RunningStack, instance: str, query: str, database: str = "postgres") -> str:
+def ask_postgres(
+    running: RunningStack, instance: str, query: str, database: str = "postgres", timeout: float = 5
+) -> str:
     """The rows of `query` as psql prints them bare, asked inside `instance`. Raises PlatformError."""
     command = ["psql", "-U", "postgres", "-h", "/var/run/postgresql", "-d", database, "-AtX", "-c", query]
-    result = running.exec(instance, command, timeout=5)
+    result = running.exec(instance, command, timeout=timeout)
     if result.code != 0:
         raise PlatformError(f"{instance}: psql: {result.output.strip()}")
     return result.output.strip()
