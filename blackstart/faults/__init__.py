@@ -44,6 +44,7 @@ from blackstart.faults.edge_timeout import edge_timeout  # noqa: E402
 from blackstart.faults.fds_exhausted import fds_exhausted  # noqa: E402
 from blackstart.faults.file_replaced import file_replaced  # noqa: E402
 from blackstart.faults.freeze import freeze  # noqa: E402
+from blackstart.faults.instances_lost import instances_lost  # noqa: E402
 from blackstart.faults.kill import kill  # noqa: E402
 from blackstart.faults.llm_content_filter import llm_content_filter  # noqa: E402
 from blackstart.faults.llm_context_length import llm_context_length  # noqa: E402
@@ -119,6 +120,7 @@ __all__ = [
     "fds_exhausted",
     "file_replaced",
     "freeze",
+    "instances_lost",
     "kill",
     "llm_content_filter",
     "llm_context_length",

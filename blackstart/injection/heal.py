@@ -21,7 +21,7 @@ from blackstart.injection.state import RunRecord, boot_id, runs, state_dir
 from blackstart.injection.undoing import goes_first, undo_fully
 from blackstart.model.errors import HarnessError, LockHeld, PlatformError
 from blackstart.platforms import engine
-from blackstart.platforms.capabilities import is_left
+from blackstart.platforms.capabilities import PATTERN, is_left, lost_name
 from blackstart.toxiproxy.client import PROXY_API_PORT, ToxiproxyClient
 
 #: Seconds to undo each fault; a process that nobody restarts takes its grace and a restart.
@@ -173,8 +173,9 @@ def _needs(run_id: str) -> bool:
 
 
 def _heal_foreign(run_id: str, platform: Any) -> Healed:
-    """Without a journal: let what is frozen or stopped go on, start services that are down, make every
-    proxy and network as new, have helpers that would end a fault later end it now, and end the others.
+    """Without a journal: let what is frozen or stopped go on, start services that are down, make anew those
+    that were lost, make every proxy and network as new, have helpers that would end a fault later end it
+    now, and end the others.
 
     A provider's script ends by itself. What a fault did to the data of a service stays.
     """
@@ -182,6 +183,10 @@ def _heal_foreign(run_id: str, platform: Any) -> Healed:
     containers = platform.list(run_id)
     for container in _sidecars_first(containers):
         try:
+            if container.part == PATTERN:
+                platform.remake(lost_name(container.name))
+                done.append(f"made anew, empty: {lost_name(container.name)}")
+                continue
             if platform.is_paused(container.name):
                 platform.unpause(container.name)
                 done.append(f"let go on: {container.name}")

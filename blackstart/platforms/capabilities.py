@@ -25,6 +25,21 @@ def is_left(name: str) -> bool:
     return name.endswith(_LEFT)
 
 
+#: The part (label `blackstart.part`) of a container that is never started: it says how a lost one was made.
+PATTERN = "pattern"
+_PATTERN = f"-{PATTERN}"
+
+
+def pattern_of(name: str) -> str:
+    """What the pattern of a container is called."""
+    return name + _PATTERN
+
+
+def lost_name(pattern: str) -> str:
+    """The reverse of `pattern_of`."""
+    return pattern.removesuffix(_PATTERN)
+
+
 def disk_place(instance: str, path: str) -> str:
     """Where the keeper of a run's disks has the one that `instance` knows as `path`."""
     return f"/disks/{instance}{path}"
@@ -130,6 +145,15 @@ class Limitable(Protocol):
     def oom_killed(self, name: str) -> bool: ...
 
 
+@runtime_checkable
+class Replaceable(Protocol):
+    """Can remove a service's container with all that it wrote, and make it anew, empty, in the same place."""
+
+    def lose(self, name: str) -> None: ...
+    def remake(self, name: str) -> None: ...
+    def is_lost(self, name: str) -> bool: ...
+
+
 #: By the name a fault asks for it.
 CAPABILITIES: dict[str, type] = {
     "kill": Killable,
@@ -141,6 +165,7 @@ CAPABILITIES: dict[str, type] = {
     "address": Addressable,
     "shape": Shapeable,
     "limit": Limitable,
+    "replace": Replaceable,
 }
 
 

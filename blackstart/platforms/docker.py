@@ -20,6 +20,7 @@ from docker.models.networks import Network
 from blackstart.model.errors import PlatformError
 from blackstart.platforms import kernel
 from blackstart.platforms.capabilities import Container, ExecResult, Moment, left
+from blackstart.platforms.docker_anew import DockerAnew
 from blackstart.platforms.docker_limits import DockerLimits
 from blackstart.platforms.docker_words import asked as _asked
 from blackstart.platforms.docker_words import why as _why
@@ -35,7 +36,7 @@ _REMOVERS = 8
 _ENDPOINTS = 3.0
 
 
-class DockerPlatform(DockerLimits):
+class DockerPlatform(DockerLimits, DockerAnew):
     """Containers addressed by their names. Only containers labelled with a run of ours are touched.
 
     Every method raises PlatformError when the engine refuses, is gone, or the container is not ours.

@@ -149,6 +149,17 @@ class FakePlatform:
         self._reach(name)
         self.cpus[name] = cpus
 
+    def lose(self, name: str) -> None:
+        if self.state.pop(name, None) is not None:
+            self.log.append(f"lost {name}")
+
+    def remake(self, name: str) -> None:
+        self.state.setdefault(name, "created")
+        self.start(name)
+
+    def is_lost(self, name: str) -> bool:
+        return name not in self.state
+
     def exec(self, name: str, cmd: Sequence[str], timeout: float = 10.0) -> ExecResult:
         if "nproc" in cmd:
             return ExecResult(0, "2")
