@@ -21,6 +21,7 @@ COMMANDS = {
     "faults": "faults_cmd",
     "heal": "heal_cmd",
     "measure": "measure_cmd",
+    "provision": "provision_cmd",
     "report": "report_cmd",
     "schedule": "schedule_cmd",
     "status": "stack_cmd",

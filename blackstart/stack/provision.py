@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from blackstart.model.durations import Duration, human, seconds
@@ -19,7 +20,7 @@ from blackstart.stack.steady import Progress, steady
 if TYPE_CHECKING:
     from blackstart.platforms.docker import DockerPlatform
 
-__all__ = ["down", "reconfigure", "reset", "steady", "up"]
+__all__ = ["down", "reconfigure", "reset", "steady", "supply", "up"]
 
 #: Pods are started by so many threads.
 _THREADS = 8
@@ -174,6 +175,34 @@ def reconfigure(running: RunningStack, env: Mapping[str, Mapping[str, str]]) -> 
         wait_until(f"{name} to be ready", partial(ready, name), limit="30s", error=SteadyStateError)
 
     _in_parallel({name: partial(renew_and_wait, name) for name in env})
+
+
+def supply(
+    running: RunningStack,
+    names: Collection[str],
+    tags: Mapping[str, str],
+    env: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> list[str]:
+    """Start the services of the named instances that are gone, as declared, each in the place it had.
+
+    That is what replaces lost machines: their disks are empty, or what they were; their sidecars must be
+    there. `tags` is as for `up`; `env` gives variables by instance, on top of those declared. Services that
+    are there stay as they are. Returns the names of those that were started, which need not be ready yet.
+    Raises ConfigError for a name or an instance of `env` that there is not, PlatformError.
+    """
+    there = {c.name for c in running.platform.list(running.run_id)}
+    wanted = [running.stack.instance(name) for name in dict.fromkeys((*names, *env))]
+    gone = [i for i in wanted if i.name in names and running.container(i.name) not in there]
+    declared = environments(running.stack, running.run_id)
+    _in_parallel(
+        {
+            i.name: partial(
+                _service, running, i, tags[i.image.name], {**declared[i.name], **env.get(i.name, {})}
+            )
+            for i in gone
+        }
+    )
+    return [i.name for i in gone]
 
 
 def _revive(running: RunningStack, instance: str, status: Mapping[str, str]) -> None:

@@ -58,15 +58,16 @@ class RunningStack:
     ports: Mapping[str, Mapping[int, int]]
 
     @classmethod
-    def find(cls, stack: Stack, run_id: str, platform: DockerPlatform) -> RunningStack:
+    def find(cls, stack: Stack, run_id: str, platform: DockerPlatform, *, lost: bool = False) -> RunningStack:
         """The stack of another process's run, from its containers' labels alone.
 
-        Raises ProvisionError if one of its containers is not there, whatever the state of the others.
+        Raises ProvisionError if one of its containers is not there, whatever the state of the others; with
+        `lost`, the services' own may be gone.
         """
         found = {c.name for c in platform.list(run_id)}
         bare = cls(stack, run_id, platform, {})
         wanted = {i.name: (bare.sidecar(i.name), bare.container(i.name)) for i in stack.instances}
-        needed = [name for pair in wanted.values() for name in pair]
+        needed = [name for pair in wanted.values() for name in (pair[:1] if lost else pair)]
         if any(i.disks for i in stack.instances):
             needed.append(bare.keeper)
         if missing := [name for name in needed if name not in found]:
