@@ -87,8 +87,8 @@ class InstancesLost(Fault):
         for place in undo.data["disks"]:
             if left := shell(site.platform, undo.data["keeper"], 'ls -A "$1"', place):
                 raise BiteError(f"{place} still has {left}")
-        disks = len(undo.data["disks"])
-        return f"gone: {', '.join(undo.targets)}" + (f"; {disks} disks are empty" if disks else "")
+        empty = ", ".join(undo.data["disks"])
+        return f"gone: {', '.join(undo.targets)}" + (f"; empty: {empty}" if empty else "")
 
     @classmethod
     def undo(cls, undo: Undo, platform: Platform) -> None:
