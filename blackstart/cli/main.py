@@ -18,6 +18,7 @@ COMMANDS = {
     "coverage": "coverage_cmd",
     "doctor": "doctor_cmd",
     "down": "heal_cmd",
+    "evidence": "evidence_cmd",
     "faults": "faults_cmd",
     "heal": "heal_cmd",
     "measure": "measure_cmd",
