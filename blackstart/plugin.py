@@ -18,18 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from blackstart.drill.declare import ATTRIBUTE
+from blackstart.drill.order import by_stack, stack_of
 from blackstart.model.errors import BlackstartError, CapabilityMissing, HarnessError
 from blackstart.model.experiment import Control, Experiment, Role
 
 if TYPE_CHECKING:
-    from blackstart.drill.planned import Planned
+    from blackstart.drill.planned import Plan
     from blackstart.drill.result import Result
     from blackstart.drill.session import StackSession
+    from blackstart.drill.stacks import Stacks
     from blackstart.drill.trial import Drill
 
-ATTRIBUTE = "__blackstart__"
 _results = pytest.StashKey[list["Result"]]()
-_folder = pytest.StashKey[Path]()
 _summary = pytest.StashKey["Path | None"]()
 _took = pytest.StashKey[tuple[float, float]]()
 _trouble = pytest.StashKey[bool]()
@@ -62,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chaos-platform", default="docker", metavar="NAME", help="where instances live (docker)"
     )
     group.addoption(
-        "--chaos-keep-stack", action="store_true", help="leave the stack running for the next run"
+        "--chaos-keep-stack", action="store_true", help="leave the (last) stack running for the next run"
     )
     group.addoption(
         "--chaos-plan",
@@ -131,7 +132,7 @@ def rotated(number: int, of: int, day: int) -> set[int]:
 
 @pytest.hookimpl(trylast=True)  # what `-m` and `-k` leave out has no turn
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Drills run only when `-m` speaks of chaos or a node id names them; never under xdist."""
+    """Drills run only if `-m` speaks of chaos or a node id names them; stack by stack, never under xdist."""
     if "chaos" not in (config.option.markexpr or ""):
         named = tuple(a.split("[")[0] for a in config.args if "::" in a)
         out = [i for i in items if i.get_closest_marker("chaos") and not _is_named(i, named)]
@@ -140,6 +141,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         controls = [i for i in items if _role(i) == Role.CONTROL]
         turn = rotated(config.option.chaos_rotate, len(controls), datetime.now(UTC).toordinal())
         _leave_out(config, items, [i for place, i in enumerate(controls) if place not in turn])
+    items[:] = by_stack(items)
     parallel = getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput")
     if parallel and any(i.get_closest_marker("chaos") for i in items):
         raise pytest.UsageError("drills share one stack and one machine: run them without xdist (-n 0)")
@@ -176,7 +178,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
-def _planned(config: pytest.Config) -> Planned | None:
+def _planned(config: pytest.Config) -> Plan | None:
     """The plan, where there is one."""
     if not config.option.chaos_plan:
         return None
@@ -190,51 +192,52 @@ def _reports(config: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def blackstart_session(request: pytest.FixtureRequest) -> Iterator[StackSession]:
-    """The stack named by `[tool.blackstart] stack`, up and steady, for the whole session."""
+def blackstart_stacks(request: pytest.FixtureRequest) -> Iterator[Stacks]:
+    """The project's stacks, of which one is up at a time; the report is written when the last is done."""
     from blackstart.drill.console import Progress
-    from blackstart.drill.session import StackSession, supported
-    from blackstart.stack.declared import load_stack
+    from blackstart.drill.relate import relate
+    from blackstart.drill.session import supported
+    from blackstart.drill.stacks import Stacks
+    from blackstart.injection.stopping import Stops
 
     config = request.config
-    supported(config.option.chaos_platform)
-    session = StackSession(
-        stack=load_stack(config.rootpath),
-        reports=_reports(config),
+    option, reports = config.option, _reports(config)
+    supported(option.chaos_platform)
+    needed = [name for item in request.session.items if (name := stack_of(item)) is not None]
+    stacks = Stacks(
+        root=config.rootpath,
+        reports=reports,
         progress=Progress(sys.__stderr__),
-        keep=config.option.chaos_keep_stack,
-        stop_probe=config.option.chaos_stop_probe,
-        error_budget=config.option.chaos_error_budget,
+        stops=Stops(reports, option.chaos_stop_probe, option.chaos_error_budget),
+        keep=(needed or [""])[-1] if option.chaos_keep_stack else None,
     )
+    stop = stacks.stops.stop
 
     def terminated(*_: object) -> None:
-        if not session.stop.heeded:
+        if not stop.heeded:
             raise KeyboardInterrupt("terminated")
-        session.stop.request("SIGTERM")
+        stop.request("SIGTERM")
 
     signal.signal(signal.SIGTERM, terminated)
-    capture = config.pluginmanager.getplugin("capturemanager")
-    session.progress.fresh_line()
     begun = time.monotonic()
-    with capture.global_and_fixture_disabled():
-        session.__enter__()
-    config.stash[_folder] = session.folder
     try:
-        yield session
+        yield stacks
     finally:
-        with capture.global_and_fixture_disabled():
+        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             try:
-                _conclude(config, session.stack.secrets)
+                config.stash[_summary] = relate(config.stash[_results], stacks.folder, stacks.secrets)
             finally:
-                session.__exit__(None, None, None)
-                config.stash[_took] = session.started_s, time.monotonic() - begun
+                stacks.close()
+                config.stash[_took] = stacks.started_s, time.monotonic() - begun
 
 
-def _conclude(config: pytest.Config, secrets: tuple[str, ...]) -> None:
-    from blackstart.drill.relate import relate
-
-    results = config.stash[_results]
-    config.stash[_summary] = relate(results, config.stash[_folder], secrets)
+@pytest.fixture
+def blackstart_session(request: pytest.FixtureRequest, blackstart_stacks: Stacks) -> StackSession:
+    """The stack of the test's experiment, up and steady; for a test that is none, the project's first."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    blackstart_stacks.progress.fresh_line()
+    with capture.global_and_fixture_disabled():
+        return blackstart_stacks.use(stack_of(request.node) or "")
 
 
 @pytest.fixture

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -16,7 +19,10 @@ from blackstart.coverage.grid import Cell, Coverage, State, to_dict
 from blackstart.coverage.page import page, sentence
 from blackstart.coverage.picture import STATE_SIGNS, TOP, alive, image
 from blackstart.report.build import write
-from blackstart.report.words import NBSP, age
+from blackstart.report.words import NBSP, age, plural
+
+if TYPE_CHECKING:
+    from blackstart.drill.planned import Plan
 
 _STYLE = {State.PASS: "green", State.FAIL: "bold red", State.UNKNOWN: "yellow", State.UNRUN: "cyan"}
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -25,6 +31,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command("coverage")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--root", type=click.Path(path_type=Path), default=".", help="Project with the pyproject.toml.")
+@click.option("--stack", default="", metavar="NAME", help="Map this one of [tool.blackstart.stacks].")
 @click.option("--reports", type=click.Path(path_type=Path), help="Where runs wrote (default: ROOT/reports).")
 @click.option("--html", "html", type=_FILE, help="Write a page with the picture, the holes and the drills.")
 @click.option("--svg", "svg", type=_FILE, help="Write the picture alone.")
@@ -32,6 +39,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def coverage_command(
     paths: tuple[Path, ...],
     root: Path,
+    stack: str,
     reports: Path | None,
     html: Path | None,
     svg: Path | None,
@@ -40,14 +48,18 @@ def coverage_command(
     """Map which failure of which component or edge a drill covers, its last verdict, and what is worth most.
 
     Taken from the stack's declaration, the drills in PATHS (default: experiments), which are rehearsed, not
-    run, and the runs that lie in the reports. Touches nothing that runs.
+    run, and the runs that lie in the reports. A map is of one stack: the project's first, or that of --stack.
+    Touches nothing that runs.
     """
     from blackstart.drill.collected import collected
     from blackstart.drill.mapped import mapped
+    from blackstart.drill.planned import nothing_on
 
     root = root.resolve()
-    plan = collected(root, paths or (Path("experiments"),), (reports or root / "reports").resolve())
-    found = mapped(plan, datetime.now(UTC))
+    reports = (reports or root / "reports").resolve()
+    plan = collected(root, paths or (Path("experiments"),), reports)
+    found = mapped(plan.stacks.get(stack) or nothing_on(stack, root, reports), datetime.now(UTC))
+    found = replace(found, notes=(*found.notes, *_elsewhere(plan, stack)))
     _print(found)
     if html is not None:
         runbooks = os.path.relpath(root / "runbooks", html.resolve().parent)
@@ -56,6 +68,15 @@ def coverage_command(
         _write(svg, image(found))
     if as_json is not None:
         _write(as_json, json.dumps(to_dict(found), indent=2) + "\n")
+
+
+def _elsewhere(plan: Plan, stack: str) -> Iterator[str]:
+    """What is drilled on other stacks, and where that is mapped."""
+    for name, here in plan.stacks.items():
+        if name != stack:
+            drills = plural(len({run.experiment.name for run in here.rehearsals}), "drill")
+            where, how = (f"stack {name!r}", f"--stack {name}") if name else ("the first stack", "no --stack")
+            yield f"{drills} on {where}: on a map of its own ({how})"
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -59,14 +59,15 @@ def doctor_command(root: Path) -> None:
 def examine(root: Path) -> Iterator[Finding]:
     """Look at everything that a drill of the project in `root` needs, in order of dependence."""
     yield _python()
-    stack = None
-    try:
+    stacks: list[Stack] = []
+    for name in _names(root):
         from blackstart.stack.declared import load_stack
 
-        stack = load_stack(root)
-        yield Finding("stack", "ok", f"{stack.name}: {len(stack.instances)} instances")
-    except BlackstartError as error:
-        yield Finding("stack", "missing", str(error), "run this in the project's folder, or give --root")
+        try:
+            stacks.append(load_stack(root, name))
+            yield Finding("stack", "ok", f"{stacks[-1].name}: {len(stacks[-1].instances)} instances")
+        except BlackstartError as error:
+            yield Finding("stack", "missing", str(error), "run this in the project's folder, or give --root")
     try:
         from blackstart.platforms import engine
 
@@ -75,9 +76,19 @@ def examine(root: Path) -> Iterator[Finding]:
         yield Finding("Docker engine", "missing", str(error), "make setup")
         return
     try:
-        yield from _engine(client, stack)
+        yield from _engine(client, stacks)
     except BlackstartError as error:
         yield Finding("Docker engine", "missing", str(error), "make setup")
+
+
+def _names(root: Path) -> tuple[str, ...]:
+    """The project's stacks; where there is none, the first, whose absence is then told."""
+    from blackstart.stack.declared import stack_names
+
+    try:
+        return stack_names(root) or ("",)
+    except BlackstartError:
+        return ("",)
 
 
 def _python() -> Finding:
@@ -86,27 +97,30 @@ def _python() -> Finding:
     return Finding("Python", "ok" if enough else "missing", platform.python_version(), remedy)
 
 
-def _engine(client: docker.DockerClient, stack: Stack | None) -> Iterator[Finding]:
+def _engine(client: docker.DockerClient, stacks: Sequence[Stack]) -> Iterator[Finding]:
+    """What the largest of the stacks needs, since one runs at a time, and the images of all."""
     from blackstart.platforms import engine
     from blackstart.stack import images
 
     version = str(client.version().get("Version", "?"))
     yield Finding("Docker engine", "ok", f"{version}, API {client.api.api_version}, at {engine.endpoint()}")
     memory, disk = engine.room(client)
-    yield _room("memory", memory, stack.memory_mib if stack else 0, "close something, or give it more")
-    yield _room("disk", disk, stack.disk_mib if stack else 0, "`docker system prune` frees what is unused")
+    memory_mib = max((stack.memory_mib for stack in stacks), default=0)
+    disk_mib = max((stack.disk_mib for stack in stacks), default=0)
+    yield _room("memory", memory, memory_mib, "close something, or give it more")
+    yield _room("disk", disk, disk_mib, "`docker system prune` frees what is unused")
     base = images.base()
     yield (
         Finding("base image", "ok", base)
         if images.present(client, base)
         else Finding("base image", "later", f"no {base}", "pulled, or made by tools/airgap-base (make setup)")
     )
-    for image in stack.images() if stack else ():
-        tag = images.tag_of(image)
+    tags = {images.tag_of(image): image.name for stack in stacks for image in stack.images()}
+    for tag, name in tags.items():
         yield (
-            Finding(f"image {image.name}", "ok", tag)
+            Finding(f"image {name}", "ok", tag)
             if images.present(client, tag)
-            else Finding(f"image {image.name}", "later", f"no {tag}", "built by the first drill")
+            else Finding(f"image {name}", "later", f"no {tag}", "built by the first drill")
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from blackstart.model.errors import HarnessError
+from blackstart.model.errors import ConfigError, HarnessError
 
 #: Something is left: see what was printed.
 LEFT = 1
@@ -18,7 +18,7 @@ LEFT = 1
 @click.option("--all", "everything", is_flag=True, help="Also runs that left no journal here; asks first.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def heal_command(run_id: str | None, everything: bool, yes: bool) -> None:
-    """Undo the faults that dead runs left in force (yours, or RUN_ID alone).
+    """Undo the faults that dead runs left in force (yours, or RUN_ID alone), on whatever stack.
 
     A live run of yours is never touched; a stack that was to be kept stays. Asks before it touches a run
     that left no journal here: it may be live. Exit 1 if something is left.
@@ -48,10 +48,11 @@ def heal_command(run_id: str | None, everything: bool, yes: bool) -> None:
 
 @click.command("down")
 @click.argument("run_ids", nargs=-1)
+@click.option("--stack", metavar="NAME", help="Only the one of this name that `blackstart up` left running.")
 @click.option("--all", "everything", is_flag=True, help="Every run on this engine; asks first.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def down_command(run_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
-    """Remove the stacks of your runs that are over or kept, or of RUN_IDS.
+def down_command(run_ids: tuple[str, ...], stack: str | None, everything: bool, yes: bool) -> None:
+    """Remove the stacks of your runs that are over or kept, or of RUN_IDS, or the one called --stack.
 
     Containers, networks and volumes go by their label alone. Asks before it takes a stack from a live run.
     Exit 1 if something is left.
@@ -61,10 +62,11 @@ def down_command(run_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
     from blackstart.platforms.docker import DockerPlatform
     from blackstart.platforms.engine import connect
 
+    named = [*run_ids, *([_left_up(stack)] if stack else [])]
     platform = DockerPlatform(connect())
     present = platform.runs()
-    if run_ids:
-        chosen = list(run_ids)
+    if named:
+        chosen = named
     elif everything:
         chosen = present
     else:
@@ -87,6 +89,17 @@ def down_command(run_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
         click.echo(f"left alone (name them, or --all): {', '.join(others)}")
     if left:
         raise click.exceptions.Exit(LEFT)
+
+
+def _left_up(stack: str) -> str:
+    """The run of the stack that was left running under this name."""
+    from blackstart.drill.kept import remembered
+
+    known = remembered()
+    if stack not in known:
+        there = ", ".join(f"{name} (run {run})" for name, run in known.items()) or "none"
+        raise ConfigError(f"no stack {stack!r} was left running; left running: {there}")
+    return known[stack]
 
 
 def _remove(run: str, platform: Any) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from blackstart.drill.planned import PLAN, Planned
+from blackstart.drill.planned import PLAN, Plan
 from blackstart.model.errors import ConfigError
 
 
@@ -18,14 +18,14 @@ class _Catch:
     """A plugin that keeps the plan of the session."""
 
     def __init__(self) -> None:
-        self.plan: Planned | None = None
+        self.plan: Plan | None = None
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Once every drill is rehearsed."""
         self.plan = session.config.stash.get(PLAN, None)
 
 
-def collected(root: Path, paths: Sequence[Path], reports: Path) -> Planned:
+def collected(root: Path, paths: Sequence[Path], reports: Path) -> Plan:
     """The plan of the drills in `paths` (relative to `root`), as `pytest -m chaos --chaos-plan` makes it.
 
     Raises ConfigError with pytest's words if they cannot be collected.

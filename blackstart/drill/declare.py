@@ -31,6 +31,7 @@ def experiment(
     load: Mapping[str, float] | None = None,
     blast_radius: BlastRadius | None = None,
     prepare: Callable[[RunningStack], None] | None = None,
+    stack: str = "",
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare a drill.
 
@@ -43,6 +44,8 @@ def experiment(
     touch at a time. `expects_alert` names an alert that must begin to fire after the fault has begun.
     `prepare` puts the stack in the state that the hypothesis speaks of, before each trial, without load,
     and before a control's variant weakens it, which may make instances anew.
+    `stack` is one of `[tool.blackstart.stacks]` (default: that of `[tool.blackstart] stack`); it is up while
+    the drills that name it run.
     Raises ConfigError if the declaration contradicts itself.
     """
 
@@ -57,6 +60,7 @@ def experiment(
             load=dict(load or {}),
             blast_radius=blast_radius or BlastRadius(),
             prepare=_told_apart(prepare) if prepare else None,
+            stack=stack,
         )
 
         @functools.wraps(function)

@@ -23,7 +23,7 @@ from blackstart.report.words import fault_words
 
 
 def mapped(plan: Planned, now: datetime) -> Coverage:
-    """The map of a plan's drills. Raises ConfigError if the project declares no stack."""
+    """The map of one stack and its drills. Raises ConfigError if the project does not declare it."""
     if plan.stack is None:
         raise ConfigError(plan.error.removeprefix("ConfigError: "))
     rows, notes = places(plan.stack), []

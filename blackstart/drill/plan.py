@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
 from blackstart.drill.attempt import BASELINE_S, CLIENT_LIMIT_S, PLACEBO_S, SETTLE_S
-from blackstart.drill.planned import Planned
+from blackstart.drill.planned import Plan, Planned
 from blackstart.drill.rehearsal import Rehearsal, Step
 from blackstart.faults import Fault, about
 from blackstart.model.durations import seconds
@@ -23,33 +23,32 @@ from blackstart.report.words import ago, fault_words, limit, listed, plural
 OVERHEAD_S, WEAKENING_S, START_S, CONDITION = 15.0, 8.0, 30.0, 1 / 6
 
 
-def plan_lines(plan: Planned, now: datetime) -> Iterator[str]:
+def plan_lines(plan: Plan, now: datetime) -> Iterator[str]:
     """Each experiment with what its test does and its runs, then the total; `now` tells how old runs are."""
-    if plan.error:
-        yield f"ERROR: {plan.error}"
-    total, estimated = 0.0, False
-    for _, group in groupby(plan.rehearsals, key=lambda r: (r.experiment, r.steps, r.needs, r.error)):
-        runs = list(group)
-        yield ""
-        yield from _experiment(runs[0], plan)
-        yield "  runs:"
-        for run in runs:
-            took_s, guess, line = _run(run, plan, now)
-            total, estimated = total + took_s, estimated or guess
-            yield line
-            yield from _weakness(run, plan)
+    yield from (f"ERROR: {here.error}" for here in plan.stacks.values() if here.error)
+    for here in plan.stacks.values():
+        for _, group in groupby(here.rehearsals, key=lambda r: (r.experiment, r.steps, r.needs, r.error)):
+            runs = list(group)
+            yield ""
+            yield from _experiment(runs[0], here)
+            yield "  runs:"
+            for run in runs:
+                yield _run(run, here, now)
+                yield from _weakness(run, here)
     if plan.others:
         yield ""
         yield f"and {plural(len(plan.others), 'test')} beside the experiments, not looked into:"
         yield from (f"  {node}" for node in plan.others)
-    if plan.rehearsals and plan.stack is not None:
+    if there := [here for here in plan.stacks.values() if here.stack is not None]:
         yield ""
-        yield _total(plan, total, estimated)
+        yield _total(there)
 
 
 def _experiment(run: Rehearsal, plan: Planned) -> Iterator[str]:
     spec = run.experiment
     yield f"{spec.name}: {spec.hypothesis}"
+    if name := plan.stack.name if plan.stack is not None else spec.stack:
+        yield f"  stack: {name}"
     yield "  objectives: " + ", ".join(f"{k}={v!r}" for k, v in spec.objectives.to_dict().items())
     yield f"  runbook: runbooks/{spec.runbook}.md"
     if plan.stack is not None:
@@ -139,19 +138,22 @@ def _ending(fault: Fault) -> Iterator[str]:
         yield f"ends in place: {told.in_place}"
 
 
-def _run(run: Rehearsal, plan: Planned, now: datetime) -> tuple[float, bool, str]:
-    """Seconds, whether they are an estimate, and the line that tells both."""
+def _took_s(run: Rehearsal, plan: Planned) -> tuple[float, PastRun | None]:
+    """Seconds that it takes, as the last run of its kind did, or an estimate where there is none."""
+    past = last(plan.past, run.experiment.name, run.role.value, run.control.variant if run.control else "")
+    return (past.took_s if past else estimate_s(run, plan.stack)), past
+
+
+def _run(run: Rehearsal, plan: Planned, now: datetime) -> str:
     variant = run.control.variant if run.control else ""
     names = {Role.DRILL: f"trial {run.trial}", Role.PLACEBO: "placebo", Role.CONTROL: f"control {variant}"}
     notes = {Role.PLACEBO: "; nothing is injected, no outage may be found"}
     if run.control:
         notes[Role.CONTROL] = f"; {run.control.breaks!r} must break"
-    past = last(plan.past, run.experiment.name, run.role.value, variant)
-    took_s = past.took_s if past else estimate_s(run, plan.stack)
+    took_s, past = _took_s(run, plan)
     least = "at least " if run.needs and not past else "about "
     basis = f"as last time ({_when(past, now)})" if past else "an estimate"
-    line = f"    {names[run.role]}: {least}{_round(took_s)}, {basis}{notes.get(run.role, '')}"
-    return took_s, past is None, line
+    return f"    {names[run.role]}: {least}{_round(took_s)}, {basis}{notes.get(run.role, '')}"
 
 
 def estimate_s(run: Rehearsal, stack: Stack | None) -> float:
@@ -160,7 +162,7 @@ def estimate_s(run: Rehearsal, stack: Stack | None) -> float:
     observed = [step for step in run.steps if step.action == "observe"]
     if run.role is Role.PLACEBO:
         return total + PLACEBO_S * len(observed)
-    if run.control and stack is not None:
+    if run.control and stack is not None and not run.error:
         total += WEAKENING_S + seconds(stack.variant(run.control.variant).lead)
     if run.faults and stack is not None:
         total += seconds(stack.detector_period) / 2
@@ -177,13 +179,24 @@ def _weakness(run: Rehearsal, plan: Planned) -> Iterator[str]:
         yield f"        where: {where(fault, plan.stack)}"
 
 
-def _total(plan: Planned, total_s: float, estimated: bool) -> str:
-    starts = [run.start_s for run in plan.past if run.start_s]
-    start_s = starts[-1] if starts else START_S
-    basis = "as last time" if not estimated and starts else "in part an estimate" if starts else "an estimate"
+def _total(stacks: Sequence[Planned]) -> str:
+    """All runs, and the start of each stack."""
+    runs = [_took_s(run, here) for here in stacks for run in here.rehearsals]
+    starts = [[past.start_s for past in here.past if past.start_s] for here in stacks]
+    start_s = sum(known[-1] if known else START_S for known in starts)
+    if not any(starts):
+        basis = "an estimate"
+    elif all(starts) and all(past for _, past in runs):
+        basis = "as last time"
+    else:
+        basis = "in part an estimate"
+    what, images = "the stack", "its images"
+    if len(stacks) > 1:
+        what, images = f"{len(stacks)} stacks, one at a time,", "their images"
     return (
-        f"in total about {_round(total_s + start_s)}, {basis}: {plural(len(plan.rehearsals), 'run')}, "
-        f"and {_round(start_s)} for the stack to start (and to build its images, where they are not there)"
+        f"in total about {_round(sum(took_s for took_s, _ in runs) + start_s)}, {basis}: "
+        f"{plural(len(runs), 'run')}, and {_round(start_s)} for {what} to start "
+        f"(and to build {images}, where they are not there)"
     )
 
 

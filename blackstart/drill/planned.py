@@ -1,4 +1,4 @@
-"""From collected tests to a plan: every drill rehearsed against the project's declaration."""
+"""From collected tests to a plan: every drill rehearsed against the declaration of its stack."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from blackstart.report.past import PastRun, past_runs
 from blackstart.stack.declared import load_stack
 
 #: Where the plugin keeps a session's plan.
-PLAN: pytest.StashKey[Planned] = pytest.StashKey()
+PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 
 
 @dataclass
 class Planned:
-    """What a session would do. `others`: collected tests that are no experiments, by node id."""
+    """What a session would do on one stack; `error` says why that is not there. `past`: its earlier runs."""
 
     stack: Stack | None = None
     error: str = ""
     rehearsals: list[Rehearsal] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
     past: list[PastRun] = field(default_factory=list)
 
     @property
@@ -37,24 +36,49 @@ class Planned:
         return not self.error and not any(r.error for r in self.rehearsals)
 
 
-def planned(items: Iterable[pytest.Item], root: Path, reports: Path) -> Planned:
+@dataclass
+class Plan:
+    """What a session would do, by the names of the stacks, in turn ("" for the project's first).
+
+    `others`: collected tests that are no experiments, by node id.
+    """
+
+    stacks: dict[str, Planned] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything in it is declared as it must be."""
+        return all(here.sound for here in self.stacks.values())
+
+
+def planned(items: Iterable[pytest.Item], root: Path, reports: Path) -> Plan:
     """Rehearse the drills among `items`; no fixture is set up, nothing is touched.
 
     What is wrong with the declaration or a drill is told in the result, not raised.
     """
-    found = Planned()
-    try:
-        found.stack = load_stack(root)
-        found.past = past_runs(reports, found.stack.name)
-    except ConfigError as error:
-        found.error = f"ConfigError: {error}"
+    plan = Plan()
     for item in items:
         spec: Experiment | None = getattr(getattr(item, "obj", None), ATTRIBUTE, None)
         if spec is None:
-            found.others.append(item.nodeid)
-        else:
-            found.rehearsals.append(_rehearsed(item, spec, found.stack, root))
-    return found
+            plan.others.append(item.nodeid)
+            continue
+        if spec.stack not in plan.stacks:
+            plan.stacks[spec.stack] = nothing_on(spec.stack, root, reports)
+        here = plan.stacks[spec.stack]
+        here.rehearsals.append(_rehearsed(item, spec, here.stack, root))
+    return plan
+
+
+def nothing_on(name: str, root: Path, reports: Path) -> Planned:
+    """The stack `name` with its earlier runs, or why it is not there; no drill yet."""
+    here = Planned()
+    try:
+        here.stack = load_stack(root, name)
+        here.past = past_runs(reports, here.stack.name)
+    except ConfigError as error:
+        here.error = f"ConfigError: {error}"
+    return here
 
 
 def _rehearsed(item: pytest.Item, spec: Experiment, stack: Stack | None, root: Path) -> Rehearsal:

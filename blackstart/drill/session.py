@@ -1,4 +1,4 @@
-"""One running stack for a pytest session: lock, heal, images, start, watch, removal."""
+"""One running stack, as long as drills need it: lock, heal, images, start, watch, removal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blackstart.drill import kept
 from blackstart.drill.console import Progress
 from blackstart.injection.heal import heal
 from blackstart.injection.lock import StackLock
-from blackstart.injection.stopping import ErrorBudget, Stop, StopFile, StopProbe
+from blackstart.injection.stopping import Stops
 from blackstart.injection.watchdog import Watchdog
 from blackstart.model.durations import human
 from blackstart.model.errors import ConfigError, HarnessError
@@ -42,8 +42,8 @@ def supported(platform: str) -> None:
 class StackSession:
     """A stack in its steady state, locked for this process; use as a context manager.
 
-    `stop_probe` (a URL that must answer 2xx), `error_budget` (operations that drills may cost) and the file
-    STOP in `reports` are its stop conditions. Raises LockHeld while another live run uses the stack,
+    `stops` is what may end the run (default: the file STOP in `reports`); `report_id` names the folder in
+    which it writes (default: its run id). Raises LockHeld while another live run uses the stack,
     PlatformError without a Docker engine, ImageError, ProvisionError, SteadyStateError.
     """
 
@@ -51,8 +51,7 @@ class StackSession:
     reports: Path
     progress: Progress
     keep: bool = False
-    stop_probe: str | None = None
-    error_budget: int | None = None
+    stops: Stops | None = None
     run_id: str = field(default_factory=new_run_id)
     report_id: str = ""
     started_s: float = 0.0
@@ -61,16 +60,12 @@ class StackSession:
     _undo: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.stop = Stop()
-        self._budget = ErrorBudget(self.error_budget) if self.error_budget is not None else None
-        self._stop_file = StopFile(self.reports / "STOP")
-        probe = StopProbe(self.stop_probe) if self.stop_probe is not None else None
-        self.stop_conditions = tuple(c for c in (self._stop_file, probe, self._budget) if c is not None)
+        self._stops = self.stops or Stops(self.reports)
+        self.stop, self.stop_conditions = self._stops.stop, self._stops.conditions
 
     def spend(self, operations: int) -> None:
         """Count operations that a drill has cost the clients, against the error budget."""
-        if self._budget is not None:
-            self._budget.spend(operations)
+        self._stops.spend(operations)
 
     @property
     def running(self) -> RunningStack:
@@ -88,7 +83,7 @@ class StackSession:
 
     @property
     def folder(self) -> Path:
-        """Where this run writes; a stack that is kept serves several runs."""
+        """Where this run writes; a stack that is kept serves several runs, and a run may need several."""
         return self.reports / self.report_id
 
     def __enter__(self) -> StackSession:
@@ -104,15 +99,17 @@ class StackSession:
 
     def _open(self) -> None:
         say = self.progress.say
-        self._stop_file.refuse()
+        self._stops.file.refuse()
         self._platform = DockerPlatform(connect())
         lock = StackLock(self.stack.name)
         lock.acquire()
         self._undo.append(lock.release)
         for line in heal().lines:
             say(line)
-        self.report_id = self.run_id
+        self.report_id = self.report_id or self.run_id
         tags = ensure_images(self.stack.images(), progress=say)
+        for name, run_id in kept.others(self.stack, self._platform).items():
+            say(f"stack {name!r} is up as well and stays; `blackstart down {run_id}` removes it")
         found = kept.find(self.stack, self._platform, tags)
         if found is not None:
             self.run_id, self.keep = found.run_id, True

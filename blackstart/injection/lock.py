@@ -6,12 +6,11 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any
 
-from blackstart.injection.state import boot_id, state_dir, state_root
+from blackstart.injection.state import boot_id, file_name, state_dir, state_root
 from blackstart.model.errors import HarnessError, LockHeld
 
 
@@ -78,8 +77,7 @@ class StackLock(FileLock):
     """The lock of a stack, by its name: two runs never share one. Use as a context manager, or acquire."""
 
     def __init__(self, stack: str) -> None:
-        safe = re.sub(r"[^\w.-]", "_", stack)
-        super().__init__(state_root() / "locks" / f"{safe}.lock", f"stack {stack!r}")
+        super().__init__(state_root() / "locks" / f"{file_name(stack)}.lock", f"stack {stack!r}")
 
 
 class RunLock(FileLock):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -32,6 +33,11 @@ def state_dir(run_id: str, *, create: bool = False) -> Path:
         except OSError as error:
             raise HarnessError(f"cannot keep state in {folder}: {error.strerror or error}") from error
     return folder
+
+
+def file_name(name: str) -> str:
+    """`name`, of a stack say, with what has no place in the name of a file made an underscore."""
+    return re.sub(r"[^\w.-]", "_", name)
 
 
 def runs() -> tuple[str, ...]:

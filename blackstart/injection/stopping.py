@@ -115,6 +115,30 @@ class Stop:
             raise Stopped(self.reason)
 
 
+class Stops:
+    """What may end a run, on whichever stack its drills are: one request to stop, one budget for all.
+
+    `probe` is a URL that must answer 2xx, `error_budget` how many operations drills may cost; the file is
+    STOP in `reports`.
+    """
+
+    def __init__(self, reports: Path, probe: str | None = None, error_budget: int | None = None) -> None:
+        self.stop = Stop()
+        self.file = StopFile(reports / "STOP")
+        self._budget = None if error_budget is None else ErrorBudget(error_budget)
+        conditions: list[StopCondition] = [self.file]
+        if probe is not None:
+            conditions.append(StopProbe(probe))
+        if self._budget is not None:
+            conditions.append(self._budget)
+        self.conditions = tuple(conditions)
+
+    def spend(self, operations: int) -> None:
+        """Count operations that a drill has cost the clients, against the budget."""
+        if self._budget is not None:
+            self._budget.spend(operations)
+
+
 class StopWatch:
     """A thread that looks at the conditions while a trial runs; `act(reason)` is called once, from it."""
 

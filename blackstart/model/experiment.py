@@ -46,7 +46,7 @@ class Experiment:
     """What a drill claims, and how it is judged.
 
     `load`: rates (1/s) by kind that differ from the stack's. `prepare` is called with the running stack
-    before each trial, without load.
+    before each trial, without load. `stack`: the name of the stack that it runs on; "" for the first.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Experiment:
     load: Mapping[str, float] = field(default_factory=dict)
     blast_radius: BlastRadius = field(default_factory=BlastRadius)
     prepare: Callable[[Any], None] | None = None
+    stack: str = ""
 
     def __post_init__(self) -> None:
         if not self.hypothesis.strip():
@@ -100,4 +101,5 @@ class Experiment:
             "expects_alert": self.expects_alert,
             "load": dict(self.load),
             "blast_radius": self.blast_radius.to_dict(),
+            "stack": self.stack,
         }
