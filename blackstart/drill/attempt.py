@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.console import wait_for_enter
 from blackstart.drill.gates import Gates, StealGate
+from blackstart.drill.placebo import NotInjected
 from blackstart.drill.record import keep_logs, note_fault, write_run
 from blackstart.drill.result import Result
 from blackstart.drill.until import Until
@@ -26,7 +27,14 @@ from blackstart.injection.stopping import Stopped, StopWatch
 from blackstart.load.process import LoadProcess
 from blackstart.measure.run import evaluate
 from blackstart.model.durations import human, seconds
-from blackstart.model.errors import BiteError, ConfigError, HarnessError, LoadError, SteadyStateError
+from blackstart.model.errors import (
+    BiteError,
+    ConfigError,
+    HarnessError,
+    LoadError,
+    RunbookFailed,
+    SteadyStateError,
+)
 from blackstart.model.experiment import Role
 from blackstart.model.objectives import COUNTED, OF_THE_FAULT
 from blackstart.model.stack import Variant
@@ -51,25 +59,6 @@ RESET_LIMIT = "60s"
 PLACEBO_S = 10.0
 
 
-class NotInjected:
-    """What a placebo has in place of an injection."""
-
-    bite = "not injected"
-    in_force = expired = given_up = False
-
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-
-    def undo(self) -> None:
-        """Nothing to undo."""
-
-    def __enter__(self) -> NotInjected:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
 class Attempt:
     """The machinery of one execution; everything that it starts, it stops."""
 
@@ -81,6 +70,7 @@ class Attempt:
         self.notes: list[str] = []
         self.timings: dict[str, float] = {}
         self.schedule: list[dict[str, Any]] = []
+        self.undetected = 0
         self._begun = False
         self.clean = False
         self._before: dict[str, dict[str, str]] = {}
@@ -158,8 +148,8 @@ class Attempt:
         """Run the test's body; what it finds out counts, and the evidence is kept whatever it is."""
         try:
             body()
-        except Stopped:
-            return  # noted by `_stopped`
+        except (Stopped, RunbookFailed):
+            return  # noted by `_stopped`, and by the runbook's own events
         except BiteError as error:
             self._find("bite", None, str(error), Verdict.UNKNOWN)
         except AssertionError as error:
@@ -394,6 +384,7 @@ class Attempt:
             self.timings,
             self.notes,
             self.drill.control,
+            [each.to_dict() for each in evaluation.splits()],
         )
         write_run(self, result, wall)
         self._timed("report", lambda: build(self.folder, self.running.stack.secrets))

@@ -13,7 +13,8 @@ from blackstart.schedule.base import Step
 from blackstart.schedule.schedule import Schedule
 
 if TYPE_CHECKING:
-    from blackstart.drill.attempt import Attempt, NotInjected
+    from blackstart.drill.attempt import Attempt
+    from blackstart.drill.placebo import NotInjected
     from blackstart.injection.injector import Injection
 
 #: A step that is later than this is told of in the run's notes; every step's lateness is recorded.

@@ -82,6 +82,7 @@ def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:
         ],
         "measure": result.measured,
         "check": result.checked,
+        "recovery": result.recovery,
         "stack": {
             "name": running.stack.name,
             "run_id": running.run_id,

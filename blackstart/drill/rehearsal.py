@@ -11,11 +11,13 @@ import functools
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from blackstart.drill.following import NO_ENV
 from blackstart.drill.trial import Drill
 from blackstart.drill.until import Until
 from blackstart.faults import Fault
@@ -26,6 +28,7 @@ from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.objectives import COUNTED
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Stack
+from blackstart.runbook.parse import read_runbook
 from blackstart.schedule.schedule import Schedule
 
 #: What Python announces before it reaches out of this process.
@@ -80,7 +83,10 @@ class Step:
 
 @dataclass
 class Rehearsal:
-    """What came of it: the steps, and why it ended early. `needs` is what only a running stack can tell."""
+    """What came of it: the steps, and why it ended early. `needs` is what only a running stack can tell.
+
+    `runbooks` is the folder that the project has them in.
+    """
 
     experiment: Experiment
     role: Role
@@ -89,6 +95,7 @@ class Rehearsal:
     steps: list[Step] = field(default_factory=list)
     needs: str = ""
     error: str = ""
+    runbooks: Path = Path("runbooks")
 
     @property
     def faults(self) -> list[Fault]:
@@ -171,6 +178,21 @@ class RehearsedDrill:
         self._write(Step("peak", name=told))
         yield
         self._write(Step("calm"))
+
+    def follow(
+        self,
+        runbook: str,
+        *steps: str,
+        env: Mapping[str, str] = NO_ENV,
+        limit: Duration = "5m",
+        fails: str = "",
+        check: bool = True,
+    ) -> Any:
+        """See Drill.follow; what the steps say is known on a running stack only."""
+        read_runbook(self._rehearsal.runbooks / f"{runbook}.md").steps(*steps)
+        must = f", of which the last must fail with {fails!r}" if fails else ""
+        self._write(Step("follow", limit_s=seconds(limit), name=f"{runbook}: {', '.join(steps)}{must}"))
+        return OnStack(f"what came of following {runbook}")
 
     def count(self, name: str, value: int) -> None:
         """See Drill.count."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Result:
     timings: dict[str, float]
     notes: list[str]
     control: Control | None = None
+    recovery: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def name(self) -> str:

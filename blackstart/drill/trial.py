@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blackstart.drill.attempt import Attempt, NotInjected
+from blackstart.drill.attempt import Attempt
+from blackstart.drill.following import NO_ENV, Followed, Follower
 from blackstart.drill.gates import await_calm
+from blackstart.drill.placebo import NotInjected
 from blackstart.drill.play import Player
 from blackstart.drill.record import supersede
 from blackstart.drill.restored import Check, record, restore_event
@@ -84,6 +86,28 @@ class Drill:
         In a placebo they come as ever. Raises ConfigError for a kind that the load does not have.
         """
         return self._current().peak({f.replace("_", "-"): rate for f, rate in rates.items()})
+
+    def follow(
+        self,
+        runbook: str,
+        *steps: str,
+        env: Mapping[str, str] = NO_ENV,
+        limit: Duration = "5m",
+        fails: str = "",
+        check: bool = True,
+    ) -> Followed:
+        """Do these steps of `runbooks/<runbook>.md`, in this order, in one bash, as a person would.
+
+        They are given `env`, and RUN, the run id of the drill's stack; all together `limit`. A step that ends
+        other than with status 0 fails the trial and raises RunbookFailed, which ends the body like a failed
+        assertion. With `fails` the *last* step must fail, and its output hold these words: whether it did is
+        also counted for the objective `undetected`. Without `check` nothing is raised, so that the body may
+        count what is missing; the trial fails all the same.
+
+        A placebo follows nothing: where nothing is broken, a repair would be the fault. Raises ConfigError
+        for a runbook or step that there is not, HarnessError without a bash.
+        """
+        return Follower(self._current(), runbook, steps, fails).follow(env, seconds(limit), check)
 
     def count(self, name: str, value: int) -> None:
         """Record what the drill itself counted, for the objective `name` (see `Objectives`).

@@ -29,6 +29,7 @@ class Measured:
     phases: dict[str, Phase]
     checked: Checked
     during: tuple[int, int] | None
+    recoveries: list[Recovery]
 
     def kind_name(self, kind: int | None) -> str | None:
         """The name of a kind of operation."""
@@ -90,4 +91,5 @@ def measured(history: History, events: Events) -> Measured:
         phases=phases(load, during),
         checked=checked,
         during=during,
+        recoveries=recovered,
     )

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from blackstart.history.reader import read_events, read_history
+from blackstart.measure.followed import steps_of
 from blackstart.measure.judge import Finding, judge
 from blackstart.measure.measured import Measured, measured
+from blackstart.measure.rto import worst_of
+from blackstart.measure.split import Split, split
 from blackstart.measure.trial import trial_findings
 from blackstart.model.errors import ConfigError, EvidenceError
 from blackstart.model.verdict import Verdict, worst
@@ -36,6 +39,16 @@ class Evaluation:
     def checked(self) -> dict[str, Any]:
         """What `blackstart check` says of the same history."""
         return self.figures.checked.to_dict()
+
+    def splits(self) -> list[Split]:
+        """Where the time went, for each episode in which steps of a runbook were followed."""
+        found, steps = self.figures, steps_of(self.figures.events.lines)
+        told = []
+        for episode in found.episodes:
+            worst = worst_of([r for r in found.recoveries if r.begin == episode.begin])
+            until = float("inf") if episode.next is None else episode.next / 1e9
+            told.append(split(steps, episode.begin / 1e9, until, worst.hi / 1e9, worst.censored))
+        return [each for each in told if each is not None]
 
 
 def evaluate(folder: str | Path) -> Evaluation:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from blackstart.measure.alerted import alert_finding
+from blackstart.measure.followed import runbook_findings
 from blackstart.measure.judge import Finding, baseline_finding, load_finding
 from blackstart.measure.measured import Measured
 from blackstart.model.verdict import Verdict
@@ -18,7 +19,7 @@ from blackstart.model.verdict import Verdict
 #: Findings without which a broken objective is no proof: nothing was injected, or clients were ill before.
 GROUNDS = ("injection", "bite", "premise", "baseline", "load", "fault in force", "stopped")
 #: What the trial itself must show in time; void once a gate tripped.
-IN_TIME = ("observe", "steady state", "outages", "alert")
+IN_TIME = ("observe", "steady state", "outages", "alert", "runbook in time")
 
 
 def trial_findings(found: Measured) -> list[Finding]:
@@ -26,7 +27,7 @@ def trial_findings(found: Measured) -> list[Finding]:
     trials = [line for line in found.events.lines if _is(line, "drill", "trial")]
     if not trials:
         return []
-    told = list(_recorded(found))
+    told = [*_recorded(found), *runbook_findings(found.events)]
     if trials[-1].get("role") == "placebo":
         blank = [] if found.load.by_due else [load_finding(found)]
         return [*blank, *(_unless_void(f, found) for f in (*told, _outages(found)))]

@@ -1,9 +1,9 @@
-"""The phases into which a recovery is split, in their order; a step of a runbook may belong to one."""
+"""What a recovery consists of: its phases, and how a step of a runbook may be cut short."""
 
 from __future__ import annotations
 
 #: Find out what is lost; make room for it anew; bring the copy; replay what came after the copy; let clients
-#: in; see that it is right.
+#: in; see that it is right. A step of a runbook may belong to one.
 DETECT, PROVISION, COPY, REPLAY, OPEN, VERIFY = PHASES = (
     "detect",
     "provision",
@@ -12,3 +12,6 @@ DETECT, PROVISION, COPY, REPLAY, OPEN, VERIFY = PHASES = (
     "open",
     "verify",
 )
+
+#: The step ended the whole shell, with a status of 0 and steps left; it took too long; the run was to stop.
+EXIT, LIMIT, STOP = "exit", "limit", "stop"

@@ -1,8 +1,8 @@
 """Runbooks as data: the named shell blocks of a Markdown page, in the order of the page.
 
-A block is fenced, and its attributes are those of Runme: ```` ```sh {name=restore phase=copy} ````, values with
-spaces in quotes. `name` makes it a step; `phase` says to which part of a recovery its time belongs. Other
-attributes, blocks without attributes, and those in other languages are left alone.
+A block is fenced, and its attributes are those of Runme: ```` ```sh {name=restore phase=copy} ````. `name`
+makes it a step; `phase` says to which part of a recovery its time belongs. Other attributes, blocks without
+attributes, and those in other languages are left alone.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _fenced(text: str, path: Path) -> Iterator[tuple[int, str, str | None, str]]
     """Every fenced block: line of its fence, language, attributes as written (None without), code."""
     opened: re.Match[str] | None = None
     begin, code = 0, ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         found = _FENCE.fullmatch(line)
         if opened is None:
             # What has a backtick after its backticks is code within a line.
