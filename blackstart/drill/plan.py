@@ -86,6 +86,8 @@ def _step(step: Step, run: Rehearsal, plan: Planned) -> Iterator[str]:
         yield "clients come as before"
     elif step.action == "count":
         yield f"count {step.name!r}"
+    elif step.action == "follow":
+        yield f"follow the runbook {step.name}; at most {limit(step.limit_s)}"
     elif step.until:
         yield (
             f"observe until {step.until}, at most {limit(step.limit_s)}; "
@@ -119,6 +121,7 @@ def _how_long(step: Step, run: Rehearsal) -> str:
     held = sum(s.hold_s for s in during)
     parts = [f"{limit(held)} of holds"] if held else []
     parts += ["the observation" for s in during if s.action == "observe"][:1]
+    parts += ["the runbook" for s in during if s.action == "follow"][:1]
     most = f"{limit(seconds(step.fault.max_duration))} at most"
     if ends:
         return f"{' and '.join(parts) or 'not longer than it takes to strike'}, then it is undone; {most}"
@@ -166,6 +169,7 @@ def estimate_s(run: Rehearsal, stack: Stack | None) -> float:
         total += WEAKENING_S + seconds(stack.variant(run.control.variant).lead)
     if run.faults and stack is not None:
         total += seconds(stack.detector_period) / 2
+    total += sum(step.limit_s * CONDITION for step in run.steps if step.action == "follow")
     return total + sum(SETTLE_S + (step.limit_s * CONDITION if step.until else 0) for step in observed)
 
 

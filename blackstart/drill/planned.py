@@ -84,7 +84,7 @@ def nothing_on(name: str, root: Path, reports: Path) -> Planned:
 def _rehearsed(item: pytest.Item, spec: Experiment, stack: Stack | None, root: Path) -> Rehearsal:
     params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
     role, trial, control = params.get("drill", (Role.DRILL, 1, None))
-    rehearsal = Rehearsal(spec, role, trial, control)
+    rehearsal = Rehearsal(spec, role, trial, control, runbooks=root / "runbooks")
     if stack is None:
         return rehearsal
     try:
