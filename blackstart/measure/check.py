@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,12 @@ class Checked:
         """Whether there is a final read."""
         return bool(self.ledger.closing)
 
-    def verdict(self, *, needs_closing: bool = True) -> Verdict:
-        """Fail for a defect; unknown for a key never read, a silent kind, no final read if one is needed."""
-        if self.defects():
+    def verdict(self, *, needs_closing: bool = True, given_up: Collection[str] = ()) -> Verdict:
+        """Fail for a defect; unknown for a key never read, a silent kind, no final read if one is needed.
+
+        Those in `given_up` are no defects here.
+        """
+        if any(name not in given_up for name in self.defects()):
             return Verdict.FAIL
         if self.lists["never_read"] or self.silent or (needs_closing and not self.closed):
             return Verdict.UNKNOWN

@@ -62,7 +62,8 @@ def judge(found: Measured, objectives: Mapping[str, Any] | None, gates: list[str
     if found.rto.censored and "rto" not in asked:
         verdict = Verdict.UNKNOWN if gates else Verdict.FAIL
         findings.append(Finding("rto", None, recovery_text(found), verdict))
-    return [*findings, _checker(found), _gates(gates, void)]
+    given_up = asked.get("gives_up", ()) if "rpo" in asked and not found.rpo.after else ()
+    return [*findings, _checker(found, given_up), _gates(gates, void)]
 
 
 def recovery_text(found: Measured) -> str:
@@ -97,6 +98,15 @@ def _rpo(bound: Any, found: Measured) -> tuple[str, Verdict]:
     if not rpo.lost and (missing := _missing("lost", found)):
         return missing, Verdict.UNKNOWN
     return f"{human(rpo.oldest / 1e9)}, {rpo.lost} lost", Verdict.PASS
+
+
+def _gives_up(bound: Any, found: Measured) -> tuple[str, Verdict]:
+    """How old it may be, `rpo` judges; what was acknowledged after the fault is not given up."""
+    if bound != ["lost"]:
+        raise ConfigError(f"only ['lost'] can be given up, not {bound!r}")
+    if found.rpo.after:
+        return f"{found.rpo.after} of {found.rpo.lost} lost came after the fault had begun", Verdict.FAIL
+    return f"{found.rpo.lost} lost", Verdict.PASS
 
 
 def _availability(bound: Any, found: Measured) -> tuple[str, Verdict]:
@@ -293,6 +303,7 @@ def _missing(name: str, found: Measured) -> str | None:
 OBJECTIVES: dict[str, Judge] = {
     "rto": _rto,
     "rpo": _rpo,
+    "gives_up": _gives_up,
     "availability": _availability,
     "interrupted": _interrupted,
     **{name: _latency_of(name) for name in LATENCIES},
@@ -335,10 +346,13 @@ def baseline_finding(found: Measured) -> Finding:
     return Finding("baseline", None, "; ".join(reasons) or "clean", verdict)
 
 
-def _checker(found: Measured) -> Finding:
+def _checker(found: Measured, given_up: Sequence[str] = ()) -> Finding:
     checked = found.checked
-    verdict = checked.verdict(needs_closing=bool(found.load.history.write_op))
-    reasons = [f"{checked.counts[name]} {name}" for name in checked.defects()]
+    verdict = checked.verdict(needs_closing=bool(found.load.history.write_op), given_up=given_up)
+    reasons = [
+        f"{checked.counts[name]} {name}" + (", given up knowingly" if name in given_up else "")
+        for name in checked.defects()
+    ]
     if verdict is Verdict.UNKNOWN:
         unread = len(checked.lists["never_read"])
         reasons = [

@@ -13,12 +13,16 @@ from blackstart.measure.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Counts of writes; `oldest` in ns: 0 when nothing is lost, None when no fault tells the age."""
+    """Counts of writes; `oldest` in ns: 0 when nothing is lost, None when no fault tells the age.
+
+    `after` of the lost were first acknowledged after the last fault had begun: no fault explains them.
+    """
 
     lost: int
     oldest: int | None
     indeterminate: int
     recovered: int
+    after: int = 0
 
 
 def loss(ledger: Ledger, faults: Iterable[FaultSpan]) -> Loss:
@@ -33,6 +37,7 @@ def loss(ledger: Ledger, faults: Iterable[FaultSpan]) -> Loss:
         oldest=_oldest(gone, begins),
         indeterminate=len(unsure),
         recovered=sum(1 for held in unsure if held),
+        after=sum(1 for invoke in gone if begins and invoke >= begins[-1]),
     )
 
 

@@ -55,7 +55,10 @@ OF_THE_FAULT = (
 class Objectives:
     """Bounds on measurements; None is no objective.
 
-    `rto`, `rpo` (age of the oldest lost write) are durations, maxima. `availability` is the minimum
+    `rto`, `rpo` (age of the oldest lost write) are durations, maxima. `gives_up` names defects of the ledger
+    that are given up knowingly, so that the checker does not fail for them: only `lost`, only where `rpo`
+    bounds it, as where there is nothing but the archive to restore from, and only what was acknowledged
+    before the fault. `availability` is the minimum
     share of oks among operations due during the fault, 0 to 1: of all kinds pooled, or of each kind that a
     mapping names. `interrupted` bounds how many operations that were under way when a fault struck did not
     end well: due before it, they do not count in availability. `p90` and `p99` bound the latency of the
@@ -77,6 +80,7 @@ class Objectives:
 
     rto: Duration | None = None
     rpo: Duration | None = None
+    gives_up: Sequence[str] | None = None
     availability: float | Mapping[str, float] | None = None
     interrupted: int | None = None
     p90: Mapping[str, Duration] | None = None
@@ -107,6 +111,10 @@ class Objectives:
         for name in ("rto", "rpo"):
             if (value := getattr(self, name)) is not None:
                 seconds(value)
+        if self.gives_up is not None and (list(self.gives_up) != ["lost"] or self.rpo is None):
+            raise ConfigError(
+                f"gives_up={self.gives_up!r}: only ['lost'] can be, and only with a bound on rpo"
+            )
         for name, shares in (("availability", by_kind(self.availability)), ("declared", self.declared or {})):
             for share in shares.values():
                 if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:

@@ -129,6 +129,8 @@ def bound_words(objective: str, bound: Any) -> str:
         return "–"
     if isinstance(bound, Mapping):
         return ", ".join(f"{kind} {bound_words(objective, each)}" for kind, each in bound.items())
+    if objective == "gives_up" and isinstance(bound, list):
+        return ", ".join(map(str, bound))
     if objective == "mode" and isinstance(bound, list):
         return f"some of: {', '.join(map(str, bound))}"
     if objective in LATENCIES and isinstance(bound, str) and bound.startswith("+"):
