@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from blackstart.model.objectives import COUNTS
 from blackstart.report.words import (
     CAUGHT,
     WORDS,
@@ -32,6 +33,11 @@ _COUNTED = {
         "writes were acknowledged by a deposed primary",
     ),
     "outages": ("outage was found", "outages were found"),
+    "rows_missing": ("row is missing", "rows are missing"),
+    "rows_unexpected": ("row is there that must not be", "rows are there that must not be"),
+    "rows_changed": ("row is not as it was written", "rows are not as they were written"),
+    "alerts_missing": ("alert did not come", "alerts did not come"),
+    "undetected": ("damage went unnoticed", "damages went unnoticed"),
 }
 #: Share of the time to recovery from which on clients were out of service for practically all of it.
 MOST = 0.8
@@ -40,6 +46,8 @@ _TOLD = {
     "rpo": "RPO was {}",
     "availability": "availability was {}",
     "checker": "the checker found {}",
+    "runbook": "of the runbook, {}",
+    "runbook in time": "of the runbook, {}",
 }
 
 
@@ -116,7 +124,7 @@ def _placebo(run: Run) -> str:
 def _named(findings: Sequence[Finding], verdict: str) -> list[str]:
     found = [f for f in findings if f["verdict"] == verdict]
     # The checker repeats what an objective has said more precisely.
-    if verdict == "fail" and any(f["objective"] in _COUNTED for f in found):
+    if verdict == "fail" and any(f["objective"] in COUNTS for f in found):
         found = [f for f in found if f["objective"] != "checker"]
     return [_one(f) for f in found]
 

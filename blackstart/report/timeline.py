@@ -87,6 +87,8 @@ def _entry(event: Mapping[str, Any]) -> Entry:
         targets = ", ".join(map(str, event.get("targets") or ()))
         what = f"{fault_words(fault)} {_FAULT_WORDS.get(name, name)}"
         detail = " · ".join(filter(None, (targets and f"on {targets}", str(event.get("bite") or ""))))
+    elif source == "runbook":
+        what, detail = _followed(event)
     elif source == "gate":
         what, detail = f"gate tripped: {event.get('gate', '?')}", _details(event, "gate")
     elif source == "alert" and "alert" in event:
@@ -102,7 +104,19 @@ def _entry(event: Mapping[str, Any]) -> Entry:
             detail = ", ".join(filter(None, (f"says {event['instance']}", detail)))
     elif name in event:
         what = f"{name}: {event[name] if event[name] is not None else 'nobody'}"
-    return Entry(event["time"] / 1e9, source, what, detail, source in ("fault", "gate", "variant"))
+    decisive = source in ("fault", "gate", "variant") or (source, name) == ("runbook", "end")
+    return Entry(event["time"] / 1e9, source, what, detail, decisive)
+
+
+def _followed(event: Mapping[str, Any]) -> tuple[str, str]:
+    """A step of a runbook as it begins or ends, with the last that it said."""
+    step, status = f"{event.get('runbook')}: {event.get('step')}", event.get("exit")
+    phase = f"phase {event['phase']}" if event.get("phase") else ""
+    if event.get("event") != "end":
+        return f"{step} begins", phase
+    ended = "stopped" if status is None else "done" if status == 0 else f"failed, exit {status}"
+    said = str(event.get("output") or "").strip().splitlines()[-1:]
+    return f"{step} {ended}", " · ".join([*filter(None, (phase,)), *said])
 
 
 def _role(event: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from blackstart.report import (
     charts,
     course,
     degradation,
+    followed,
     impact,
     recovery,
     roles,
@@ -47,6 +48,7 @@ def view(data: RunFolder) -> dict[str, Any]:
         **_over_time(data, parts, zero),
         "courses": course.view(found, zero),
         "courses_unshown": course.unshown(found),
+        "followed": followed.view(data.events, measure, data.faults, samples.end, zero),
         "recovery": recovery.view(measure, data.faults, samples.end, bound),
         "phases": impact.phases(measure),
         "acks": roles.acks_sentence(samples.acks, zero),
@@ -68,7 +70,8 @@ def view(data: RunFolder) -> dict[str, Any]:
         "schedule": as_json(run["schedule"]) if run["schedule"] else "",
         "load_plan": as_json(run["load"]) if run["load"] else "",
     }
-    shown = [*context["courses"], context["recovery"], context["degradation"]]
+    figures = context["followed"]["figures"] if context["followed"] else []
+    shown = [*context["courses"], *figures, context["recovery"], context["degradation"]]
     captions = [*(each["caption"] for each in shown if each), context["roles_caption"]]
     return {**context, "captions": list(filter(None, captions))}
 
