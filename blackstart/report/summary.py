@@ -37,10 +37,11 @@ class Row:
 
 @dataclass
 class Drill:
-    """An experiment with its runs."""
+    """An experiment with its runs; `stack` is empty where all of the session's ran on one."""
 
     name: str
     title: str
+    stack: str
     hypothesis: str
     verdict: str
     placebo: str | None
@@ -81,10 +82,11 @@ def _drills(session: Path, secrets: tuple[str, ...]) -> list[Drill]:
             continue
         run = read_judged(file.parent, secrets)
         grouped.setdefault(run["experiment"]["name"], []).append((file.parent, run))
-    return [_drill(session, name, runs) for name, runs in grouped.items()]
+    several = len({str(run["stack"]["name"]) for runs in grouped.values() for _, run in runs}) > 1
+    return [_drill(session, name, runs, several) for name, runs in grouped.items()]
 
 
-def _drill(session: Path, name: str, runs: list[tuple[Path, dict[str, Any]]]) -> Drill:
+def _drill(session: Path, name: str, runs: list[tuple[Path, dict[str, Any]]], several: bool) -> Drill:
     order = {"drill": 0, "control": 1, "placebo": 2}
     runs = sorted(runs, key=lambda r: (order.get(r[1]["role"], 3), r[1]["trial"], str(r[1]["started"])))
     counted = [run for _, run in runs if not run["superseded"]]
@@ -94,6 +96,7 @@ def _drill(session: Path, name: str, runs: list[tuple[Path, dict[str, Any]]]) ->
     return Drill(
         name,
         title(first),
+        str(first["stack"]["name"] or "") if several else "",
         first["experiment"]["hypothesis"],
         str(worst(_verdict(r) for r in by_role["drill"]) if by_role["drill"] else Verdict.UNKNOWN),
         str(worst(map(_verdict, placebos))) if placebos else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from blackstart.faults import freeze
 from blackstart.injection.journal import Journal
 from blackstart.injection.lock import RunLock
 from blackstart.injection.state import RunRecord, boot_id, runs
-from blackstart.model.errors import PlatformError
+from blackstart.model.errors import ConfigError, PlatformError
 from blackstart.platforms.capabilities import left
 from blackstart.toxiproxy.client import PROXY_API_PORT
 from tests.faults.fakes import FakeSite, site
@@ -139,6 +140,17 @@ def test_down_removes_own_runs_that_are_over_and_names_the_others(where: FakeSit
 
 def test_down_removes_a_run_that_is_named(where: FakeSite) -> None:
     assert down("r1").output == "run r1: removed 6\n"
+
+
+def test_down_removes_the_stack_that_is_named_alone(where: FakeSite, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    for stack, run in (("fake", "r1"), ("another", "r2")):
+        (tmp_path / "kept" / f"{stack}.json").write_text(json.dumps({"stack": stack, "run_id": run}))
+    left_frozen(where)
+    assert down("--stack", "fake").output == "run r1: removed 6\n"
+    refused = down("--stack", "fkae").exception
+    assert isinstance(refused, ConfigError)
+    assert str(refused) == "no stack 'fkae' was left running; left running: another (run r2), fake (run r1)"
 
 
 def test_down_asks_before_it_takes_a_stack_from_a_live_run(where: FakeSite) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,14 @@ def test_wrong_usage_exits_3_with_nothing_on_stdout(wrong: tuple[str, ...]) -> N
     done = _run(*wrong)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "status"])
+def test_a_stack_that_is_none_exits_3_with_the_names_there_are(command: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.blackstart.stacks]\nrecovery = "nowhere:stack"')
+    done = _run(command, "--root", str(tmp_path), "--stack", "recvoery")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "no stack 'recvoery'" in done.stderr and "there are: recovery" in done.stderr
 
 
 def test_measuring_loads_no_docker() -> None:

@@ -79,6 +79,23 @@ def test_other(running):
 """
 
 
+OTHER = """
+other = Stack(
+    "other",
+    IMAGE,
+    (Instance("disk-1", "disk", IMAGE, {"nfs": 2049}),),
+    variants=(Variant("weak", "forgets"),),
+)
+"""
+
+ELSEWHERE = """
+@declared(stack="other")
+def test_elsewhere(drill):
+    drill.inject(kill("disk-1", allow_total_loss=True))
+    drill.observe()
+"""
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     """A project with a stack of two services and three drills."""
@@ -171,6 +188,51 @@ def test_a_project_without_a_stack_exits_3(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["ERROR: ConfigError: *tool.blackstart*", "it.crash: h"])
 
 
+@pytest.fixture
+def two(project: pytest.Pytester) -> pytest.Pytester:
+    """The project with a second stack, and a drill on it."""
+    first = DRILLS.replace("@declared()", f"{ELSEWHERE}\n@declared()", 1)
+    project.makepyfile(planned_stack=STACK + OTHER, test_it=first)
+    named = '[tool.blackstart.stacks]\nother = "planned_stack:other"'
+    project.makepyprojecttoml(f'[tool.blackstart]\nstack = "planned_stack:stack"\n{named}')
+    return project
+
+
+def test_each_drill_is_planned_on_its_own_stack(two: pytest.Pytester) -> None:
+    result = plan(two, "--chaos-controls")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "it.crash: h",
+            "  stack: planned",
+            "it.asking: h",
+            "  stack: planned",
+            "it.elsewhere: h",
+            "  stack: other",
+            "*1. inject kill(disk-1*",
+            "*where: disk-1",
+            "*weakened first: forgets",
+            "in total *, an estimate: 8 runs, and * for 2 stacks, one at a time, to start *their images*",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("disk-1", "db-1", ["it.elsewhere: h", "*ERROR: *: unknown target 'db-1'; services: disk*"]),
+        ("other", "ohter", ["ERROR: ConfigError: no stack 'ohter' *: other", "it.crash: h", "*1. inject *"]),
+    ],
+)
+def test_a_target_of_another_stack_and_a_stack_that_is_none_are_found(
+    two: pytest.Pytester, old: str, new: str, said: list[str]
+) -> None:
+    two.makepyfile(test_it=DRILLS + ELSEWHERE.replace(old, new))
+    result = plan(two)
+    assert result.ret == 3
+    result.stdout.fnmatch_lines([*said, "in total *"])
+
+
 def past(folder: Path, **told: Any) -> None:
     """A run of `it.crash` as it lies among the reports."""
     experiment = told.pop("experiment", "it.crash")
@@ -203,6 +265,16 @@ def test_a_run_takes_as_long_as_last_time(project: pytest.Pytester) -> None:
             "*trial 1: about 41 s, as last time (s2, 3*days ago, pass)",
             "in total about 1 min 31 s, as last time: 1 run, and 50 s for the stack to start*",
         ]
+    )
+
+
+def test_only_runs_on_its_own_stack_tell_how_long_a_drill_takes(two: pytest.Pytester) -> None:
+    reports, told = two.path / "reports", {"experiment": "it.elsewhere"}
+    past(reports / "s1" / "it.elsewhere" / "trial-1", **told, stack={"name": "other", "start_s": 20.0})
+    past(reports / "s2" / "it.elsewhere" / "trial-1", **told, duration_s=99)
+    result = plan(two, "-k", "elsewhere")
+    result.stdout.fnmatch_lines(
+        ["*trial 1: about 41 s, as last time (s1, *", "in total about 1 min 1 s, as last time: 1 run,*"]
     )
 
 

@@ -66,6 +66,61 @@ def test_trials_controls_and_placebos_are_runs_of_their_own(pytester: pytest.Pyt
     )
 
 
+STACKS = """
+from blackstart import Control, Objectives, experiment
+
+def on(stack):
+    return experiment(
+        hypothesis="h", runbook="r", objectives=Objectives(lost=0),
+        control=Control(variant="v", breaks="lost"), stack=stack,
+    )
+
+@on("zoo")
+def test_zoo(drill):
+    pass
+
+@on("other")
+def test_other_two(drill):
+    pass
+
+def test_plain():
+    pass
+
+@on("")
+def test_first(drill):
+    pass
+
+@on("other")
+def test_other_one(drill):
+    pass
+"""
+
+
+def test_drills_of_one_stack_are_behind_each_other_the_first_stacks_at_the_front(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(test_it=STACKS)
+    result = pytester.runpytest(
+        "--collect-only", "-q", "-m", "chaos or not chaos", "--chaos-controls", "--chaos-trials", "2"
+    )
+    found = [line.partition("::test_")[2] for line in result.outlines if "::" in line]
+    runs = ("[trial1]", "[trial2]", "[control-v]")
+    drills = [f"{name}{run}" for name in ("first", "other_two", "other_one", "zoo") for run in runs]
+    # The plain test stood behind two drills of three runs each, and stays there.
+    assert found == [*drills[:6], "plain", *drills[6:]]
+
+
+def test_a_drill_on_a_stack_that_nobody_declared_is_an_error_that_names_the_others(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(test_it=STACKS)
+    pytester.makepyprojecttoml('[tool.blackstart.stacks]\nrecovery = "nowhere:stack"')
+    result = pytester.runpytest("-m", "chaos", "-k", "zoo")
+    result.assert_outcomes(errors=1, deselected=4)
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["*ConfigError: no stack 'zoo' *there are: recovery"])
+
+
 @pytest.mark.parametrize(("number", "of"), [(2, 11), (2, 10), (3, 2), (1, 1), (0, 4), (2, 0)])
 def test_every_control_has_its_turn(number: int, of: int) -> None:
     days = [rotated(number, of, day) for day in range(738_000, 738_000 + -(-of // number if number else 0))]

@@ -16,7 +16,7 @@ from blackstart.drill.session import StackSession
 from blackstart.faults import Fault, freeze, rolling_restart
 from blackstart.injection.injector import Injector
 from blackstart.injection.journal import Journal, Step
-from blackstart.injection.stopping import ErrorBudget, Stop, StopFile, Stopped, StopProbe, StopWatch
+from blackstart.injection.stopping import ErrorBudget, Stop, StopFile, Stopped, StopProbe, Stops, StopWatch
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
 from blackstart.platforms.capabilities import ExecResult
 from blackstart.platforms.waiting import wait_until
@@ -83,6 +83,15 @@ def test_a_stop_file_stops_a_run_and_keeps_the_next_from_starting(tmp_path: Path
         StackSession(stack(), tmp_path, Progress()),
     ):
         pytest.fail("it began")
+
+
+def test_what_may_end_a_run_is_what_it_was_given(tmp_path: Path) -> None:
+    assert Stops(tmp_path).conditions == (StopFile(tmp_path / "STOP"),)
+    stops = Stops(tmp_path, probe="http://127.0.0.1:1/", error_budget=3)
+    assert [type(condition) for condition in stops.conditions] == [StopFile, StopProbe, ErrorBudget]
+    stops.spend(2)
+    stops.spend(2)
+    assert stops.conditions[-1].check() == "the error budget is burnt: 4 operations not served, 3 allowed"
 
 
 def test_the_watch_acts_once_with_the_first_reason(tmp_path: Path) -> None:

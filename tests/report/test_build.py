@@ -258,6 +258,20 @@ def test_the_command_rebuilds_a_session(tmp_path: Path) -> None:
     assert "[trial 1](<drill-1/report.html>)" in (tmp_path / "summary.md").read_text()
 
 
+def test_where_a_session_had_several_stacks_each_drill_names_its_own(tmp_path: Path) -> None:
+    for number, stack in enumerate(("sample", "recovery")):
+        run = small(tmp_path / stack / "trial-1") / "run.json"
+        told = json.loads(run.read_text())
+        told["experiment"]["name"] = f"drill.{number}"
+        told["stack"]["name"] = stack
+        run.write_text(json.dumps(told))
+    shown = summary.build(tmp_path).read_text()
+    assert "On the stack sample." in shown and "On the stack recovery." in shown
+    assert "| Drill: 1 (recovery) |" in (tmp_path / "summary.md").read_text()
+    (tmp_path / "recovery" / "trial-1" / "run.json").unlink()
+    assert "On the stack" not in summary.build(tmp_path).read_text(), "there is one"
+
+
 def test_trials_give_a_distribution_and_what_their_maximum_bounds() -> None:
     runs = [{"measure": {"rto": {"hi_s": hi, "censored": False}}} for hi in (1.5, 1.7, 1.6)]
     told = summary.spread(runs).replace("\N{NO-BREAK SPACE}", " ")

@@ -99,3 +99,29 @@ PLAYED = Schedule(
 def test_schedule_played(drill: Drill) -> None:
     drill.play(PLAYED)
     drill.observe(limit="1s")
+
+
+@experiment(
+    hypothesis="On the stack that has a third web instance, its loss and the store's lose no write.",
+    runbook="store-down",
+    objectives=Objectives(lost=0),
+    control=FORGETS,
+    stack="wider",
+)
+def test_third_web_killed(drill: Drill) -> None:
+    with drill.inject(kill("web-3")):
+        drill.hold("1s")
+    drill.inject(kill("store-1", allow_total_loss=True))
+    drill.observe(limit="1s")
+
+
+@experiment(
+    hypothesis="Of a stack that does not start nothing is known.",
+    runbook="store-down",
+    objectives=Objectives(lost=0),
+    control=FORGETS,
+    stack="vast",
+)
+def test_store_of_vast_killed(drill: Drill) -> None:
+    drill.inject(kill("store-1", allow_total_loss=True))
+    drill.observe(limit="1s")

@@ -1,4 +1,7 @@
-"""The small stack with load and a variant that forgets: what a drill needs beyond instances."""
+"""The small stack with load and a variant that forgets: what a drill needs beyond instances.
+
+And others, to run in turn: one with an instance more, and one that no machine has room for.
+"""
 
 from __future__ import annotations
 
@@ -50,3 +53,6 @@ stack = replace(
         ),
     ),
 )
+
+wider = replace(stack, name="wider", instances=(*stack.instances, smallstack.web("web-3", "c")))
+vast = replace(stack, name="vast", memory_mib=1 << 30)
