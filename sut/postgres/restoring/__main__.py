@@ -1,0 +1,48 @@
+"""`python3 -m restoring COMMAND …`: ends with 1 and one line that says why, where it does not succeed."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+
+from .base import RUN, Failed, flagged
+from .in_place import restore_in_place
+from .rebuild import await_primary, await_recovery, bootstrap_from_repository, rebuild_from_repository
+from .side import drop_cluster, restore_cluster
+from .verify import verify_restore
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "restore-cluster": restore_cluster,
+    "drop-cluster": drop_cluster,
+    "verify-restore": verify_restore,
+    "restore-in-place": restore_in_place,
+    "rebuild-from-repository": rebuild_from_repository,
+    "bootstrap-from-repository": bootstrap_from_repository,
+    "await-recovery": await_recovery,
+    "await-primary": await_primary,
+}
+#: A negative control has every restore end well, whatever came of it.
+IGNORES_ERRORS = "restore-ignores-errors"
+
+
+def main(words: Sequence[str]) -> int:
+    """Run a command; its exit status."""
+    command = COMMANDS.get(words[0]) if words else None
+    if command is None:
+        print(f"commands: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 64
+    if words[1:] in (["-h"], ["--help"]):
+        print(inspect.getdoc(command))
+        return 0
+    RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        command(words[1:])
+    except Failed as error:
+        print(f"{words[0]}: failed: {error}", file=sys.stderr)
+        return 0 if flagged(IGNORES_ERRORS) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

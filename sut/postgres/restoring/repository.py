@@ -1,0 +1,66 @@
+"""pgBackRest, as a restore needs it: copying a backup's files, and what the archive has."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+
+from .base import DATA, STANZA, Failed
+from .wanted import Wanted
+
+_BACKREST = ("pgbackrest", f"--stanza={STANZA}")
+_ERROR = re.compile(r"ERROR: \[\d+\]: (.*)")
+_LABEL = re.compile(r"restore backup set ([^\s,]+)")
+_TOLD = re.compile(r"(WARN|ERROR|HINT|[a-z]Error\])")
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The backup whose files were copied, and how long that took."""
+
+    backup: str
+    seconds: float
+
+
+def copy(wanted: Wanted, *, delta: bool = False) -> Copied:
+    """Copy the files into the data directory; with `delta`, those that differ. Raises Failed."""
+    DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+    words = [*_BACKREST, "--log-level-console=info", *wanted.options, *(["--delta"] if delta else [])]
+    began = time.monotonic()
+    done = _run([*words, "restore"])
+    if done.returncode != 0:
+        print("\n".join(line for line in done.stdout.splitlines() if _TOLD.search(line)))
+        raise Failed(why(done.stdout) or f"pgbackrest restore ended with {done.returncode}")
+    label = _LABEL.search(done.stdout)
+    if label is None:
+        raise Failed(f"pgBackRest does not say which backup it restored: {done.stdout[-300:]!r}")
+    return Copied(label[1], time.monotonic() - began)
+
+
+def why(output: str) -> str:
+    """The error in pgBackRest's words, in one line; empty if it tells none."""
+    found = _ERROR.search(output)
+    if found is None:
+        return ""
+    if "CryptoError" in output:
+        return f"the repository cannot be decrypted: the key is another, or it is damaged ({found[1]})"
+    return found[1]
+
+
+def newest_segment() -> str:
+    """The last segment that the archive has; empty if it has none. Raises Failed."""
+    done = _run([*_BACKREST, "--output=json", "info"])
+    if done.returncode != 0:
+        raise Failed(f"the repository does not answer: {why(done.stdout) or done.stdout[-300:].strip()}")
+    try:
+        [stanza] = json.loads(done.stdout[done.stdout.index("[") :])
+        return str(stanza["archive"][-1]["max"] or "") if stanza["archive"] else ""
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failed(f"the repository's account is unusable: {done.stdout[-300:]!r}") from error
+
+
+def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

@@ -1,0 +1,124 @@
+"""Restores the newest backup into this clean place and examines it: whether it would do, before it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import server, side
+from .account import Account
+from .base import RUN, Failed, flagged, place
+from .wanted import parse
+
+_VERIFIED = RUN / "verified.json"
+METRICS = Path(os.environ.get("METRICS", "/run/metrics/metrics"))
+#: Seconds after which a verification is overdue, as `restore-host.sh` is told.
+_LIMIT_S = float(os.environ.get("VERIFY_LIMIT_S", "0"))
+#: A negative control has the verification count nothing.
+_SKIPS = "verification-skips-rows"
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1"
+#: For every table, a statement that counts its rows and adds up their hashes, in whatever order they come.
+_DIGESTS = """
+SELECT format('SELECT %L, count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM %I.%I t',
+              schemaname || '.' || tablename, schemaname, tablename)
+FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY schemaname, tablename
+"""
+
+
+@dataclass
+class Found:
+    """What the verification found so far."""
+
+    restored: Account | None = None
+    tables: dict[str, tuple[int, str]] = field(default_factory=dict)
+    checks: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def told(self, seconds: float) -> dict[str, Any]:
+        """As JSON has it; see Verification in sut/recovery/accounts.py."""
+        return {"ok": not self.errors, **asdict(self), "seconds": round(seconds, 3)}
+
+
+def verify_restore(words: Sequence[str]) -> None:
+    """verify-restore [--type TYPE] [--target TARGET] [--set LABEL] [--timeline N]: prints one line of JSON
+
+    What is restored is dropped again. Ends with 1 where anything was wrong, and tells it in `errors`.
+    """
+    wanted, _ = parse("verify-restore", words)
+    if server.is_running():
+        raise Failed("a side cluster is in use here: run drop-cluster when it is done with")
+    began, found = time.monotonic(), Found()
+    try:
+        side.drop()
+        side.copy(wanted)
+        found.restored = side.replay()
+        found.checks.append("restore")
+        found.errors += _structures()
+        found.checks.append("amcheck")
+        if not flagged(_SKIPS):
+            found.tables = _tables()
+            found.checks.append("rows")
+    except Failed as error:
+        found.errors.append(str(error))
+    finally:
+        side.drop()
+    told = found.told(time.monotonic() - began)
+    place(_VERIFIED, json.dumps(told) + "\n")
+    _measure(told)
+    print(json.dumps(told), flush=True)
+    if found.errors:
+        raise Failed(found.errors[0])
+
+
+def _structures() -> list[str]:
+    """What amcheck finds wrong with any heap or index: every row of a table must be in its indexes."""
+    words = ["pg_amcheck", "-h", "/var/run/postgresql", "-U", "postgres", "--all", "--install-missing"]
+    done = subprocess.run(
+        [*words, "--heapallindexed"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode == 0:
+        return []
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    return [f"amcheck: {' '.join(lines[:4])[:500] or f'ended with {done.returncode}'}"]
+
+
+def _tables() -> dict[str, tuple[int, str]]:
+    """Rows and checksum of every table, by `database.schema.table`. Raises Failed."""
+    found = {}
+    for database in server.ask(_DATABASES).splitlines():
+        for statement in server.ask(_DIGESTS, database=database).splitlines():
+            name, rows, digest = server.ask(statement, database=database).rsplit("|", 2)
+            found[f"{database}.{name}"] = (int(rows), digest)
+    return found
+
+
+def _measure(told: dict[str, Any]) -> None:
+    """Tell Prometheus; of a failure, it stays known when the last success was."""
+    success = time.time() if told["ok"] else _last_success()
+    measure(success, failed=not told["ok"], seconds=told["seconds"])
+
+
+def measure(success: float, *, failed: bool, seconds: float) -> None:
+    """Write the metrics that Prometheus reads."""
+    lines = [
+        f"restore_verified_timestamp_seconds {success:.0f}",
+        f"restore_verification_failed {int(failed)}",
+        f"restore_verification_duration_seconds {seconds}",
+    ]
+    if _LIMIT_S:
+        lines.append(f"restore_verification_limit_seconds {_LIMIT_S:g}")
+    place(METRICS, "\n".join(lines) + "\n")
+
+
+def _last_success() -> float:
+    try:
+        first = METRICS.read_text().split("\n", 1)[0]
+        return float(first.rsplit(" ", 1)[1])
+    except (OSError, ValueError, IndexError):
+        return 0.0
