@@ -1,0 +1,259 @@
+"""Building evidence: every figure from the histories, the same bytes each time, no secret in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blackstart.evidence import keys
+from blackstart.evidence.build import Built, build
+from blackstart.evidence.facts import parse_targets
+from blackstart.model.errors import ConfigError, EvidenceError
+from tests.evidence.runs import DRILL, KEY, LABEL, RUN_ID, a_run, add, at, edit, record, synth
+
+ROOT = Path(__file__).parents[2]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def the_drill(facts: dict[str, Any]) -> dict[str, Any]:
+    (drill,) = facts["drills"]
+    found: dict[str, Any] = drill
+    return found
+
+
+def test_the_folder_is_named_by_the_day_and_the_run_and_holds_all_that_proves_it(built: Built) -> None:
+    assert built.folder.name == f"evidence-2026-01-15-{RUN_ID}"
+    trials = [f"runs/{DRILL}/{name}" for name in ("trial-1", "control-async-replication", "placebo")]
+    files = [f"{trial}/{name}" for trial in trials for name in ("history.jsonl", "events.jsonl", "run.json")]
+    fixed = ["SHA256SUMS", "SHA256SUMS.sig", "public-key.pem", "evidence.json", "evidence.html"]
+    assert sorted(contents(built.folder)) == sorted([*files, *fixed])
+
+
+def test_the_list_names_every_file_with_its_hash_and_is_what_was_signed(built: Built) -> None:
+    files = contents(built.folder)
+    listed, signature = files.pop("SHA256SUMS"), files.pop("SHA256SUMS.sig")
+    told = {line.split("  ")[1]: line.split("  ")[0] for line in listed.decode().splitlines()}
+    assert told == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    assert keys.is_signed(KEY.public_key(), signature, listed)
+    assert files["public-key.pem"] == keys.public_pem(KEY.public_key())
+
+
+def test_the_same_run_gives_the_same_bytes(run: Path, built: Built, tmp_path: Path) -> None:
+    again = build(run, tmp_path / "elsewhere", KEY, {"rto": "60s"})
+    assert contents(again.folder) == contents(built.folder)
+
+
+def test_a_link_to_the_run_gives_the_same(run: Path, built: Built, tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to(run, target_is_directory=True)
+    again = build(tmp_path / "latest", tmp_path / "out", KEY, {"rto": "60s"})
+    assert again.facts == built.facts
+
+
+def test_verdicts_of_drill_control_and_placebo_are_told(built: Built) -> None:
+    drill = the_drill(built.facts)
+    assert (drill["verdict"], drill["placebo"]) == ("pass", "pass")
+    assert [(c["variant"], c["breaks"], c["proof"]) for c in drill["controls"]] == [
+        ("async-replication", "lost", "pass")
+    ]
+    assert built.facts["verdict"] == "pass"
+    assert built.facts["sentence"] == (
+        "1 of 1 drill passed; 1 restore from backup recorded; 1 of 1 target met; "
+        "1 of 1 negative control caught; 1 of 1 placebo quiet."
+    )
+
+
+def test_what_was_restored_from_which_backup_is_told_with_its_checks(built: Built) -> None:
+    (restore,) = the_drill(built.facts)["trials"][0]["restores"]
+    assert (restore["what"], restore["from"], restore["into"]) == ("table turns", LABEL, "restore-1")
+    assert [(c["name"], c["passed"]) for c in restore["checks"]] == [("amcheck", True), ("rows <b>", True)]
+
+
+def test_the_steps_of_the_runbook_are_told_with_their_outcome(built: Built) -> None:
+    steps = the_drill(built.facts)["trials"][0]["steps"]
+    assert [(s["step"], s["phase"], s["exit"], s["wrong"]) for s in steps] == [
+        ("find", "detect", 0, ""),
+        ("restore", "copy", 0, ""),
+        ("compare", "verify", 0, ""),
+    ]
+
+
+def test_a_target_is_compared_with_what_was_measured(run: Path, built: Built, tmp_path: Path) -> None:
+    (met,) = the_drill(built.facts)["trials"][0]["targets"]
+    assert (met["objective"], met["bound"], met["verdict"]) == ("rto", "60s", "pass")
+    strict = build(run, tmp_path, KEY, {"rto": "100ms", "rpo": "1s"})
+    told = {t["objective"]: t["verdict"] for t in the_drill(strict.facts)["trials"][0]["targets"]}
+    assert told == {"rto": "fail", "rpo": "pass"}
+    assert strict.facts["verdict"] == "fail"
+
+
+def test_without_targets_the_drills_own_objectives_stand(run: Path, tmp_path: Path) -> None:
+    facts = build(run, tmp_path, KEY).facts
+    (target,) = the_drill(facts)["trials"][0]["targets"]
+    assert (target["objective"], target["bound"], target["verdict"]) == ("rto", "10s", "pass")
+
+
+def test_a_control_that_caught_nothing_fails_the_whole(own_run: Path, tmp_path: Path) -> None:
+    control = own_run / DRILL / "control-async-replication"
+    told = json.loads((control / "run.json").read_text())
+    shutil.rmtree(control)
+    synth(seed=8).write(control, role="control")
+    edit(control, run_id=RUN_ID, control=told["control"])
+    record(control)
+    facts = build(own_run, tmp_path / "out", KEY).facts
+    assert the_drill(facts)["verdict"] == "pass"
+    assert facts["verdict"] == "fail"
+
+
+@pytest.mark.parametrize("what", ["verdict", "proof", "measure", "check", "findings"])
+def test_a_run_that_says_otherwise_than_its_history_is_refused(
+    own_run: Path, tmp_path: Path, what: str
+) -> None:
+    trial = own_run / DRILL / "trial-1"
+    said = json.loads((trial / "run.json").read_text())
+    said["measure"]["rto"]["hi_s"] = 0.5
+    said["check"]["lost"] = ["w1"]
+    said["findings"][0]["verdict"] = "unknown"
+    edit(trial, **{what: said[what] if what in ("measure", "check", "findings") else "unknown"})
+    with pytest.raises(EvidenceError, match=f"its {what} differs") as refused:
+        build(own_run, tmp_path / "out", KEY)
+    assert refused.value.file == str(trial / "run.json")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_history_that_was_changed_after_the_trial_is_refused(own_run: Path, tmp_path: Path) -> None:
+    trial = own_run / DRILL / "trial-1"
+    add(trial, at(20.0, "gate", "trip", gate="load-lag"))
+    with pytest.raises(EvidenceError, match="differs from what"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+def test_damage_is_told_by_the_name_and_line_of_the_original(own_run: Path, tmp_path: Path) -> None:
+    history = own_run / DRILL / "placebo" / "history.jsonl"
+    lines = history.read_text().splitlines(keepends=True)
+    history.write_text("".join([*lines[:3], "no json\n", *lines[3:]]))
+    with pytest.raises(EvidenceError) as refused:
+        build(own_run, tmp_path / "out", KEY)
+    assert str(refused.value).startswith(f"{history}: line 4: not JSON")
+
+
+def test_trials_of_several_runs_are_no_evidence_of_one(own_run: Path, tmp_path: Path) -> None:
+    edit(own_run / DRILL / "placebo", run_id="20260116-000000-0000")
+    with pytest.raises(EvidenceError, match="trials of several runs") as refused:
+        build(own_run, tmp_path / "out", KEY)
+    assert refused.value.file == str(own_run)
+
+
+def test_evidence_is_never_replaced_and_never_put_into_the_run(
+    run: Path, own_run: Path, tmp_path: Path
+) -> None:
+    first = build(run, tmp_path / "out", KEY)
+    before = contents(first.folder)
+    with pytest.raises(EvidenceError, match="is there already"):
+        build(run, tmp_path / "out", KEY, {"rto": "1s"})
+    assert contents(first.folder) == before
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [first.folder.name]
+    with pytest.raises(EvidenceError, match="lies in the run's own folder"):
+        build(own_run, own_run / "evidence", KEY)
+
+
+def test_what_holds_no_trial_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EvidenceError, match="no trial"):
+        build(tmp_path / "empty", tmp_path / "out", KEY)
+    with pytest.raises(EvidenceError, match="no such folder"):
+        build(tmp_path / "missing", tmp_path / "out", KEY)
+
+
+def test_a_trial_that_was_broken_off_is_named(own_run: Path, tmp_path: Path) -> None:
+    (own_run / DRILL / "placebo" / "run.json").unlink()
+    facts = build(own_run, tmp_path / "out", KEY).facts
+    assert facts["unfinished"] == [f"{DRILL}/placebo"]
+    assert any(f"{DRILL}/placebo" in limit for limit in facts["limits"])
+    assert the_drill(facts)["placebo"] is None
+
+
+def test_a_void_trial_is_kept_and_counts_nowhere(own_run: Path, tmp_path: Path) -> None:
+    void = own_run / DRILL / "trial-1-again1"
+    synth(seed=10, lose=2).write(void)
+    edit(void, run_id=RUN_ID)
+    record(void)
+    edit(void, superseded=True)
+    facts = build(own_run, tmp_path / "out", KEY).facts
+    drill = the_drill(facts)
+    assert drill["verdict"] == "pass"
+    assert [
+        (t["path"].rsplit("/")[-1], t["superseded"]) for t in drill["trials"] if t["role"] == "drill"
+    ] == [
+        ("trial-1", False),
+        ("trial-1-again1", True),
+    ]
+    assert any("Void" in limit and "trial-1-again1" in limit for limit in facts["limits"])
+
+
+def test_no_secret_is_in_any_file(tmp_path: Path) -> None:
+    secret = "Tr0ub4dor&3-plain"
+    run = a_run(tmp_path / "reports")
+    add(run / DRILL / "trial-1", at(20.0, "container", "note", detail=f"login with {secret} failed"))
+    made = build(run, tmp_path / "out", KEY, secrets=[secret])
+    for name, data in contents(made.folder).items():
+        assert secret.encode() not in data and synth().secret.encode() not in data, name
+    original = hashlib.sha256((run / DRILL / "trial-1" / "events.jsonl").read_bytes()).hexdigest()
+    assert made.facts["masked"][f"runs/{DRILL}/trial-1/events.jsonl"] == original
+    assert any("Secrets were masked" in limit for limit in made.facts["limits"])
+
+
+def test_the_date_is_the_runs_in_universal_time(own_run: Path, tmp_path: Path) -> None:
+    for trial in (own_run / DRILL).iterdir():
+        edit(trial, started="2026-01-15T23:30:00-05:00")
+    assert build(own_run, tmp_path / "out", KEY).facts["date"] == "2026-01-16"
+    edit(own_run / DRILL / "trial-1", started=None)
+    with pytest.raises(EvidenceError, match="evidence must have a date"):
+        build(own_run, tmp_path / "other", KEY)
+
+
+def test_a_folder_with_an_unusual_name_is_refused(own_run: Path, tmp_path: Path) -> None:
+    (own_run / DRILL / "placebo").rename(own_run / DRILL / "place bo")
+    with pytest.raises(EvidenceError, match="rename it"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+def test_the_committed_example_becomes_evidence(tmp_path: Path) -> None:
+    made = build(ROOT / "reports" / "example", tmp_path, KEY)
+    assert the_drill(made.facts)["verdict"] == "pass"
+    assert (made.folder / "runs" / "example" / "history.jsonl").is_file()
+
+
+def test_limits_speak_of_what_is_not_shown(own_run: Path, tmp_path: Path) -> None:
+    trial = own_run / DRILL / "trial-1"
+    shutil.rmtree(trial)
+    shutil.rmtree(own_run / DRILL / "control-async-replication")
+    synth().write(trial)
+    edit(trial, run_id=RUN_ID)
+    limits = " ".join(build(own_run, tmp_path / "out", KEY).facts["limits"])
+    for said in ("Sample size 1", "No negative control", "No restore", "No runbook", "fill in"):
+        assert said in limits, said
+
+
+@pytest.mark.parametrize(
+    ("text", "targets"),
+    [
+        ("rto=60s", {"rto": "60s"}),
+        (" rto = 1m , rpo=30s,", {"rto": "1m", "rpo": "30s"}),
+    ],
+)
+def test_targets_are_read(text: str, targets: dict[str, str]) -> None:
+    assert parse_targets(text) == targets
+
+
+@pytest.mark.parametrize("text", ["", "rto", "rto=", "rto=soon", "lost=0", "rto=1s,rto=2s", "rto=-1s"])
+def test_what_is_no_target_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_targets(text)
