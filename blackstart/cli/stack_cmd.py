@@ -46,7 +46,7 @@ def status_command(root: Path, stack: str | None) -> None:
     # Without any, loading the first says how to declare one.
     declared = [load_stack(root, name) for name in ([stack] if stack else stack_names(root) or ("",))]
     platform = DockerPlatform(connect())
-    up = [running for each in declared if (running := kept.find(each, platform)) is not None]
+    up = [found for each in declared if (found := kept.find(each, platform)) is not None]
     for running in up:
         _print(running)
     if not up:

@@ -66,8 +66,10 @@ def _declared(root: Path) -> dict[str, str]:
                 f"{file}: [tool.blackstart.stacks] {name or '(no name)'} = {place!r}: "
                 'write name = "package.module:name"'
             )
-    first = {"": told["stack"]} if _is_place(told.get("stack")) else {}
-    return first | others
+    declared: dict[str, str] = dict(others)
+    if _is_place(told.get("stack")):
+        declared[""] = told["stack"]
+    return declared
 
 
 def _is_place(told: object) -> bool:
