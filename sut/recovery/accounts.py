@@ -37,8 +37,8 @@ class Backup:
 class Repository:
     """What the repository holds: backups, the oldest first, and the first and last archived WAL segment.
 
-    `system_id` is that of the cluster whose backups they are. `wal_min` and `wal_max` are empty while nothing is
-    archived.
+    `system_id` is that of the cluster whose backups they are. `wal_min` and `wal_max` are empty while nothing
+    is archived.
     """
 
     status: str
@@ -64,7 +64,7 @@ class Repository:
                 wal_max=str(spans[-1]["max"] or "") if spans else "",
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise BackupError(f"what the repository tells is no account of it: {text[-500:].strip()}") from error
+            raise BackupError(f"no account of a repository: {text[-500:].strip()}") from error
 
     @property
     def latest(self) -> Backup:
@@ -78,10 +78,10 @@ class Repository:
 class Restored:
     """What `restore-cluster`, `restore-in-place` or `rebuild-from-repository` restored last on a node.
 
-    `type` is time, lsn, name, immediate or default, `target` empty for the latter two. `stopped` is why recovery
-    ended, in the words of the timeline's history; `lsn` where it ended; `timeline` the new timeline, `parent` the
-    one it left. `copied_s`, `replayed_s`, `opened_s`: seconds to copy the files, to replay WAL until it may be
-    written to, and until it answers.
+    `type` is time, lsn, name, immediate or default, `target` empty for the latter two. `stopped` is why
+    recovery ended, in the words of the timeline's history; `lsn` where it ended; `timeline` the new timeline,
+    `parent` the one it left. `copied_s`, `replayed_s`, `opened_s`: seconds to copy the files, to start and
+    replay WAL up to there, and until it takes writes.
     """
 
     backup: str
@@ -128,7 +128,7 @@ class Verification:
             return cls(
                 ok=bool(told["ok"]),
                 restored=_restored(told["restored"]) if told["restored"] else None,
-                tables={str(name): (int(rows), str(digest)) for name, (rows, digest) in told["tables"].items()},
+                tables={str(n): (int(rows), str(digest)) for n, (rows, digest) in told["tables"].items()},
                 checks=tuple(map(str, told["checks"])),
                 errors=tuple(map(str, told["errors"])),
                 seconds=float(told["seconds"]),

@@ -1,7 +1,7 @@
 """Backups of the stack `recovery`: made, listed and restored from, as its drills need them.
 
-Each function asks inside the containers, by the programs that a person uses there, and raises BackupError with
-the last lines of what the program said.
+Each function asks inside the containers, by the programs that a person uses there, and raises BackupError
+with the last lines of what the program said.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def verify(running: RunningStack, limit: Duration = "120s") -> None:
 
 
 def check(running: RunningStack, limit: Duration = "90s") -> None:
-    """Have a segment written and wait for it in the repository: archiving works, whatever it says of itself."""
+    """Have a segment written and wait for it in the repository: archiving works, whatever it says itself."""
     _run(running, REPOSITORY, limit, "check-archiving")
 
 
@@ -109,7 +109,7 @@ def archived_up_to(running: RunningStack, wal: str, limit: Duration = "30s") -> 
     """Wait until the repository holds this segment; segments come to it in their order."""
 
     def missing() -> str | None:
-        return None if archived(running, wal) else f"the last that it has is {info(running).wal_max or 'none'}"
+        return None if archived(running, wal) else f"the last is {info(running).wal_max or 'none'}"
 
     wait_until(f"segment {wal} in the repository", missing, limit=limit, every=0.5, error=BackupError)
 
@@ -151,7 +151,7 @@ def ask_side(running: RunningStack, query: str, database: str = "app") -> str:
 
 
 def table_digest(running: RunningStack, where: str, table: str) -> tuple[int, str]:
-    """How many rows a table has and a checksum of them that no order changes, as `verify-restore` counts them.
+    """How many rows a table has, and a checksum of them in whatever order, as `verify-restore` has them.
 
     `where` is an instance or a role, as `restore-1` or `postgres.primary`.
     """
@@ -181,7 +181,7 @@ def last_verification(running: RunningStack) -> Verification:
 
 
 def ready(running: RunningStack) -> str | None:
-    """The repository is this cluster's, has a full backup, and the log of now reaches it; or what is wrong."""
+    """The repository is this cluster's, has a full backup, and WAL reaches it; or what is wrong."""
     found = info(running)
     if found.status != "ok":
         return f"the repository says: {found.status}"
@@ -193,8 +193,8 @@ def ready(running: RunningStack) -> str | None:
     last, failing = _ask(
         running,
         PRIMARY,
-        "SELECT last_archived_wal, coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) "
-        "FROM pg_stat_archiver",
+        "SELECT last_archived_wal, "
+        "coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) FROM pg_stat_archiver",
     ).split("|")
     if failing == "t":
         return f"archiving fails; the last segment archived is {last or 'none'}"

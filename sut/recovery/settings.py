@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 REPOSITORY = "repo-1"
-#: An idle Postgres host without Patroni: the side cluster of a point-in-time recovery, and a clean place in which
-#: backups are verified.
+#: An idle Postgres host without Patroni: the side cluster of a point-in-time recovery, and a clean place in
+#: which backups are verified.
 SIDE = "restore-1"
 #: Their zone: what happens to the others' does not happen to theirs.
 ZONE = "d"

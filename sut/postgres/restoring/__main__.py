@@ -10,12 +10,13 @@ from .base import RUN, Failed, flagged
 from .in_place import restore_in_place
 from .rebuild import await_primary, await_recovery, bootstrap_from_repository, rebuild_from_repository
 from .side import drop_cluster, restore_cluster
-from .verify import verify_restore
+from .verify import expect_verification, verify_restore
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "restore-cluster": restore_cluster,
     "drop-cluster": drop_cluster,
     "verify-restore": verify_restore,
+    "expect-verification": expect_verification,
     "restore-in-place": restore_in_place,
     "rebuild-from-repository": rebuild_from_repository,
     "bootstrap-from-repository": bootstrap_from_repository,

@@ -1,4 +1,4 @@
-"""The account of a restore, for whoever asks afterwards: what was restored, from what, to where, in what time."""
+"""The account of a restore, for whoever asks afterwards: what was restored, from what, up to where."""
 
 from __future__ import annotations
 
@@ -97,6 +97,11 @@ def under_way() -> UnderWay:
         return UnderWay(Wanted(**told["wanted"]), Copied(**told["copied"]), ended)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise Failed("no files were copied here: run the step `copy` first") from error
+
+
+def is_under_way() -> bool:
+    """Whether what is in the data directory is what a restore has left so far."""
+    return _UNDER_WAY.exists()
 
 
 def no_longer_under_way() -> None:

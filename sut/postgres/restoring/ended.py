@@ -41,8 +41,8 @@ def end_of(history: str) -> End:
 def check(wanted: Wanted, end: End, log: str, newest: str, segment_size: int) -> None:
     """Raise Failed unless Postgres itself says that it stopped at the target.
 
-    Without a target it must have come as far as the archive went when the recovery began: `newest` is its last
-    segment, of `segment_size` bytes. A missing segment would otherwise be taken for the archive's end.
+    Without a target it must have come as far as the archive went when the recovery began: `newest` is its
+    last segment, of `segment_size` bytes. A missing segment would otherwise be taken for the archive's end.
     """
     if not re.match(_REACHED[wanted.type], end.reason):
         raise Failed(f"recovery to {wanted} ended for another reason: {end.reason}")

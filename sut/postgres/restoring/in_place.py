@@ -17,8 +17,8 @@ _CONF = "postgresql.conf"
 def restore_in_place(words: Sequence[str]) -> None:
     """restore-in-place [--type TYPE] [--target TARGET] [--set LABEL] [--timeline N] [--only copy|replay|open]
 
-    On the primary. Patroni is in pause from the first step to the last; where a step fails it stays so, nothing is
-    promoted behind a person's back, and the step can be repeated, also to another target.
+    On the primary. Patroni is in pause from the first step to the last; where a step fails it stays so,
+    nothing is promoted behind a person's back, and the step can be repeated, also to another target.
     """
     wanted, only = parse("restore-in-place", words, STEPS)
     if only in ("", "copy"):
@@ -32,13 +32,11 @@ def restore_in_place(words: Sequence[str]) -> None:
 def copy(wanted: Wanted) -> None:
     """End Postgres here, and put the backup's files in place of those that differ. Raises Failed."""
     patroni.pause()
-    # What is written from now on would be given up; the archiver pushes what was written before.
+    served = server.is_running()
+    # The archiver pushes on until there is nothing left.
     server.stop()
-    if lacking := [p.name for p in sorted((DATA / "pg_wal" / "archive_status").glob("*.ready"))]:
-        raise Failed(
-            f"the repository lacks {len(lacking)} WAL files of this node, from {lacking[0]}: they would be lost. "
-            "Mend archiving, start Postgres and repeat; or copy pg_wal away, remove the .ready files and repeat"
-        )
+    if served or not account.is_under_way():
+        _refuse_to_lose_wal()
     own = RUN / _CONF
     if (DATA / _CONF).exists():
         shutil.copyfile(DATA / _CONF, own)
@@ -49,6 +47,15 @@ def copy(wanted: Wanted) -> None:
         shutil.copyfile(own, DATA / _CONF)
     UnderWay(wanted, copied).keep()
     say(f"copied what differs from {copied.backup} in {copied.seconds:.1f} s")
+
+
+def _refuse_to_lose_wal() -> None:
+    """Raise Failed if there is WAL here that the repository lacks: the restore would remove it."""
+    if lacking := sorted(p.stem for p in (DATA / "pg_wal" / "archive_status").glob("*.ready")):
+        raise Failed(
+            f"the repository lacks {len(lacking)} WAL files of this node, from {lacking[0]}, which would be "
+            "lost: mend archiving, start Postgres and repeat, or copy pg_wal away and remove the .ready files"
+        )
 
 
 def replay() -> None:

@@ -1,4 +1,4 @@
-"""The Patroni of this host and of the other members, by their REST interfaces, and the cluster's state in etcd."""
+"""The Patroni of this host and of the other members, by their REST interfaces, and what etcd knows of them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ class Member:
     host: str
     role: str
     state: str
+
+
+def await_answer() -> None:
+    """Wait until the Patroni of this host answers. Raises Failed."""
+
+    def silent() -> str | None:
+        try:
+            own_name()
+        except Failed as error:
+            return str(error)
+        return None
+
+    until("Patroni here", silent, _LOOP_LIMIT_S)
 
 
 def members() -> list[Member]:

@@ -1,6 +1,6 @@
 """A cluster made from the repository alone: no node has its data any more.
 
-Patroni calls `bootstrap-from-repository` on the node that may begin the cluster. Where the restore fails, that
+Patroni calls `bootstrap-from-repository` on the node that begins the cluster. Where the restore fails, that
 program stays and waits for other words: to end would end Patroni, and another node would begin with the same.
 """
 
@@ -78,7 +78,7 @@ def bootstrap_from_repository(words: Sequence[str]) -> None:
         except Failed as error:
             _WHY.write_text(f"{error}\n")
             place(_STATE, "failed\n")
-            say(f"restore to {wanted} failed: {error}\nwaiting: run rebuild-from-repository with other options")
+            say(f"restore to {wanted} failed: {error}; rebuild-from-repository with other options goes on")
         until("other options", lambda: None if _WANTED.exists() else "none", _FOREVER_S, every_s=1.0)
 
 
@@ -109,8 +109,11 @@ def restore(wanted: Wanted) -> None:
 def _refuse(wanted: Wanted) -> None:
     if server.holds_data():
         raise Failed("this node has data: to give up its state for an earlier one run restore-in-place")
+    patroni.await_answer()
     own = patroni.own_name()
     for member in patroni.members():
+        if "bootstrap" in member.state:
+            raise Failed(f"{member.name} is being restored already: this node will join it")
         if member.role in ("leader", "standby_leader") and member.state == "running":
             raise Failed(f"{member.name} is primary: there is a cluster, which this node only has to join")
         if member.name != own and wanted != Wanted():

@@ -22,12 +22,12 @@ HBA = "/usr/local/share/restoring/pg_hba.conf"
 _PID = DATA / "postmaster.pid"
 _FATAL = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
 _TOO_EARLY = "the database system is"
-#: What a backup's configuration says of the node on which it was taken, or of a former recovery, would be in force
-#: here too. An empty target among these even forbids another one.
+#: What a backup's configuration says of the node on which it was taken, or of a former recovery, would be in
+#: force here too. An empty target among these even forbids another one.
 _OTHERS = re.compile(
     r"\s*(recovery_\w+|restore_command|archive_cleanup_command|primary_\w+|synchronous_standby_names)\s*="
 )
-#: Those that pgBackRest leaves in postgresql.auto.conf: a later standby would stop at the target of this restore.
+#: Those that pgBackRest leaves in postgresql.auto.conf: a later standby would stop at this restore's target.
 _LEFT = (
     "restore_command",
     "recovery_target",
@@ -102,7 +102,10 @@ def forget_targets() -> None:
 
 
 def stop() -> None:
-    """End the Postgres that runs on the data directory, if one does; it archives what is left. Raises Failed."""
+    """End the Postgres that runs on the data directory, if one does; it archives what is left.
+
+    Raises Failed.
+    """
     if not is_running():
         return
     os.kill(int(_PID.read_text().split("\n", 1)[0]), signal.SIGINT)

@@ -17,9 +17,11 @@ from .base import RUN, Failed, flagged, place
 from .wanted import parse
 
 _VERIFIED = RUN / "verified.json"
-METRICS = Path(os.environ.get("METRICS", "/run/metrics/metrics"))
-#: Seconds after which a verification is overdue, as `restore-host.sh` is told.
-_LIMIT_S = float(os.environ.get("VERIFY_LIMIT_S", "0"))
+_METRICS = Path(os.environ.get("METRICS", "/run/metrics/metrics"))
+#: Seconds from one scheduled verification to the next; 0 for no schedule.
+_EVERY_S = float(os.environ.get("VERIFY_EVERY_S", "0"))
+#: How long beyond the second one that is missed nobody is told.
+_GRACE_S = 30
 #: A negative control has the verification count nothing.
 _SKIPS = "verification-skips-rows"
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1"
@@ -101,24 +103,31 @@ def _tables() -> dict[str, tuple[int, str]]:
 def _measure(told: dict[str, Any]) -> None:
     """Tell Prometheus; of a failure, it stays known when the last success was."""
     success = time.time() if told["ok"] else _last_success()
-    measure(success, failed=not told["ok"], seconds=told["seconds"])
+    _write(success, failed=not told["ok"], seconds=told["seconds"])
 
 
-def measure(success: float, *, failed: bool, seconds: float) -> None:
-    """Write the metrics that Prometheus reads."""
+def expect_verification(words: Sequence[str]) -> None:
+    """expect-verification: counts from now on until the first verification is overdue"""
+    if words:
+        raise Failed("expect-verification takes no arguments")
+    _write(time.time(), failed=False, seconds=0.0)
+
+
+def _write(success: float, *, failed: bool, seconds: float) -> None:
+    """The metrics that Prometheus reads."""
     lines = [
         f"restore_verified_timestamp_seconds {success:.0f}",
         f"restore_verification_failed {int(failed)}",
         f"restore_verification_duration_seconds {seconds}",
     ]
-    if _LIMIT_S:
-        lines.append(f"restore_verification_limit_seconds {_LIMIT_S:g}")
-    place(METRICS, "\n".join(lines) + "\n")
+    if _EVERY_S:
+        lines.append(f"restore_verification_limit_seconds {2 * _EVERY_S + _GRACE_S:g}")
+    place(_METRICS, "\n".join(lines) + "\n")
 
 
 def _last_success() -> float:
     try:
-        first = METRICS.read_text().split("\n", 1)[0]
+        first = _METRICS.read_text().split("\n", 1)[0]
         return float(first.rsplit(" ", 1)[1])
     except (OSError, ValueError, IndexError):
         return 0.0
