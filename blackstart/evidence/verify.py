@@ -38,7 +38,7 @@ _MOST = 12
 
 
 #: What a file can make its reader raise into which somebody wrote what he liked.
-_ANYTHING = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+_ANYTHING = (ConfigError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _again(folder: Path, found: list[str], key: Ed25519PublicKey | None) -> _Aga
     except EvidenceError as error:
         what = f"cannot be judged again: {shown(error.what)}"
         return _Again((Problem(_relative(error.file, folder), what),))
-    except (ConfigError, *_ANYTHING) as error:
+    except _ANYTHING as error:
         what = f"cannot be judged again: {type(error).__name__}: {error}"
         return _Again((Problem(FACTS, shown(what)),))
     if key is not None and recorded["key"] != keys.fingerprint(key):

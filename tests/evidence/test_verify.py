@@ -226,7 +226,7 @@ def test_evidence_of_another_version_is_judged_again_but_not_its_wording(evidenc
         "[]",
         "{}",
         '{"key": 1}',
-        "[" * 100_000,
+        pytest.param("[" * 100_000, id="deep"),
         '{"key":"x","targets":7,"masked":{},"unfinished":[]}',
     ],
 )
