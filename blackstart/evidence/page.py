@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, PackageLoader
 
 from blackstart.evidence.limits import TO_FILL_IN
-from blackstart.evidence.picture import course, recovery, shown_trial
+from blackstart.evidence.picture import course, lateness, recovery, shown_trial
 from blackstart.evidence.trial import Facts, counted
 from blackstart.model.experiment import run_name
 from blackstart.report.build import environment
@@ -22,7 +22,7 @@ def page(facts: Facts) -> str:
     templates = environment().overlay(
         loader=ChoiceLoader([PackageLoader("blackstart.evidence"), PackageLoader("blackstart.report")])
     )
-    templates.filters |= {"bound": bound_words, "grouped": grouped}
+    templates.filters["bound"] = bound_words
     return templates.get_template("evidence.html.j2").render(
         facts=facts,
         recovery=recovery(facts["drills"]),
@@ -51,7 +51,8 @@ def _drill(drill: Facts) -> dict[str, Any]:
         "steps_of": _name(shown) if shown is not None else "",
         "split": _split(shown) if shown is not None else [],
         "stacks": ", ".join(dict.fromkeys(t["stack"] for t in drill["trials"])),
-        "aims": [_aim(trial, name) for trial in trials for name in ("rto", "rpo")],
+        "aims": _aims(trials),
+        "several": len(trials) > 1,
     }
 
 
@@ -84,6 +85,17 @@ def _word(trial: Facts) -> str | None:
         return None
     words = {"pass": "{} broke, as it had to", "fail": "{} held: not caught", "unknown": "unknown"}
     return words[trial["proof"]].format(trial["breaks"])
+
+
+def _aims(trials: list[Facts]) -> list[dict[str, Any]]:
+    """RTO and RPO of the trials that were worst in them, and every target that another one missed."""
+    if not trials:
+        return []
+    slowest = max(trials, key=lateness)
+    losing = max(trials, key=lambda t: (t["measure"]["rpo"]["lost"], t["measure"]["rpo"]["oldest_s"] or 0.0))
+    shown = [_aim(slowest, "rto"), _aim(losing, "rpo")]
+    missed = [{**a, "trial": _name(t)} for t in trials for a in t["targets"] if a["verdict"] != "pass"]
+    return [*shown, *(aim for aim in missed if aim not in shown)]
 
 
 def _aim(trial: Facts, name: str) -> dict[str, Any]:

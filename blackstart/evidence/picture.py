@@ -21,12 +21,13 @@ _WORD = 6.0
 
 def shown_trial(drill: Mapping[str, Any]) -> Facts | None:
     """The drill's trial that recovered last, which stands for it in pictures; None if none was run."""
+    return max(counted(drill, "drill"), key=lateness, default=None)
 
-    def how_late(trial: Facts) -> tuple[bool, float, float]:
-        rto = trial["measure"]["rto"]
-        return bool(rto["censored"]), rto["hi_s"], rto["lo_s"]
 
-    return max(counted(drill, "drill"), key=how_late, default=None)
+def lateness(trial: Mapping[str, Any]) -> tuple[bool, float, float]:
+    """By which trials are ordered: the one that was not seen to recover is the latest."""
+    rto = trial["measure"]["rto"]
+    return bool(rto["censored"]), float(rto["hi_s"]), float(rto["lo_s"])
 
 
 def rto_bound(trial: Mapping[str, Any]) -> float | None:
@@ -36,7 +37,7 @@ def rto_bound(trial: Mapping[str, Any]) -> float | None:
 
 
 def recovery(drills: Sequence[Facts]) -> dict[str, Any] | None:
-    """A bar a drill: solid while clients were certainly without service, hatched where recovery lies.
+    """A bar a drill: solid while clients were certainly not well again, hatched where recovery lies.
 
     The dashed rule of a row is its target. None if no drill was run.
     """
@@ -62,9 +63,10 @@ def _bar(top: float, title: str, trial: Facts, target: float | None, span: Span)
     drawn = [
         draw.text(0, top - 5, title, "row-name", anchor="start"),
         draw.text(100, top - 5, words, "row-note", anchor="end"),
-        draw.rect(0, top, max(0.2, lo), _BAR, "bad"),
-        draw.rect(lo, top, max(0.2, hi - lo), _BAR, "between"),
     ]
+    if rto["hi_s"]:
+        drawn.append(draw.rect(0, top, max(0.2, lo), _BAR, "bad"))
+        drawn.append(draw.rect(lo, top, max(0.2, hi - lo), _BAR, "between"))
     if target is not None:
         at = span.at(target)
         drawn.append(draw.line(at, top - 2, at, top + _BAR + 2, "bound"))
@@ -92,7 +94,7 @@ def course(trial: Facts) -> dict[str, Any] | None:
     size = max(ends) - start
     span, height = Span(start - 0.02 * size, max(ends) + 0.03 * size, zero), 2 * _LANE
     drawn: list[svg.Element] = draw.axis(span, height, height)
-    drawn.append(draw.text(0, 11, "clients without service", "row-name", anchor="start"))
+    drawn.append(draw.text(0, 11, "outages that clients felt", "row-name", anchor="start"))
     for outage in outages:
         left, right = span.at(outage["begin_s"]), span.at(outage["end_s"])
         words = f"{outage['f']}: {secs(outage['lo_s'])} to {secs(outage['hi_s'])}"
