@@ -121,9 +121,10 @@ def runbook_findings(events: Events) -> list[Finding]:
     stopped = [s.wrong for s in steps if s.unended]
     late = [s.wrong for s in steps if s.late]
     verdict = Verdict.FAIL if failed else Verdict.UNKNOWN if stopped else Verdict.PASS
-    right = sum(not s.wrong for s in steps)
-    text = "; ".join((*failed, *stopped)) or f"{right} of {len(steps)} steps ended as they must"
-    found = [Finding("runbook", None, text, verdict)]
+    text = "; ".join((*failed, *stopped)) or f"every step ended as it must ({len(steps)})"
+    found = []
+    if failed or stopped or not late:
+        found.append(Finding("runbook", None, text, verdict))
     if late:
         found.append(Finding("runbook in time", None, "; ".join(late), Verdict.FAIL))
     return found

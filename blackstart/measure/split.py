@@ -9,7 +9,7 @@ from typing import Any
 from blackstart.measure.followed import RunbookStep
 from blackstart.model.recovery import DETECT, PHASES
 
-#: Steps without a phase and the time between steps; from the last step until clients were well.
+#: Steps without a phase and the time between steps; from the last step until clients were served.
 OTHER, CLIENTS = "other", "clients"
 ORDER = (*PHASES, OTHER, CLIENTS)
 #: Seconds between two steps from which on they are time of their own; what is less goes to the later one.
@@ -28,7 +28,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The recovery from the episode that began at `begin` s: its legs follow each other without gaps.
+    """The recovery from the episode that began at `begin` s: its legs, without gaps as long as clients waited.
 
     `hi` is the RTO's upper bound in this episode, seconds after its begin, 0 if clients felt no outage;
     `censored` if no end of the outage was seen.
@@ -82,13 +82,20 @@ def split(
         first = step.begin / 1e9 - begin
         last = max(at, first, hi if step.end is None else step.end / 1e9 - begin)
         if first - at > PAUSE_S:
-            legs.append(Leg(OTHER, at, first))
+            legs += _pause(at, first, hi)
             at = first
         legs.append(Leg(step.phase if step.phase in PHASES else OTHER, at, last, step.name))
         at = last
     if hi > at:
         legs.append(Leg(CLIENTS, at, hi))
     return Split(begin, hi, censored, tuple(legs))
+
+
+def _pause(begin: float, end: float, hi: float) -> list[Leg]:
+    """Time between two steps; no part of the recovery from when clients were served again."""
+    if hi and hi < end:
+        return [Leg(CLIENTS, begin, hi)] if hi > begin else []
+    return [Leg(OTHER, begin, end)]
 
 
 def _sums(parts: Iterable[tuple[str, float]]) -> dict[str, float]:

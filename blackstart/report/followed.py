@@ -16,7 +16,7 @@ from blackstart.report.recovery import episode_begins, felt
 from blackstart.report.words import listed, moment, secs
 
 _ROW = 42.0
-_GOALS = {OTHER: "in steps of no phase and between steps", CLIENTS: "more until clients were served again"}
+_GOALS = {OTHER: "elsewhere", CLIENTS: "more until clients were served again"}
 
 
 def view(
@@ -64,13 +64,10 @@ def splits(
 
 def caption(found: Split, kind: str) -> str:
     """Where the time went until clients were served, and what was done after that."""
-    if found.censored:
-        told = f"{kind} was not seen to be served again. Of the {secs(found.end)} until then"
-        return f"{told}, {_parts(found.seconds())}."
-    if not found.hi:
-        return (
-            f"Clients felt no outage. Of the {secs(found.end)} to the last step, {_parts(found.seconds())}."
-        )
+    if found.censored or not found.hi:
+        steps = {phase: taken for phase, taken in found.seconds().items() if phase != CLIENTS}
+        first = "Clients felt no outage" if not found.hi else f"{kind} was not seen to be served again"
+        return f"{first}. Of the {secs(sum(steps.values()))} to the end of the last step, {_parts(steps)}."
     later = _afterwards(found)
     rest = f" Afterwards {_parts(later)}." if later else ""
     return f"Of the {secs(found.hi)} that {kind} took at most, {_parts(found.within_rto())}.{rest}"
