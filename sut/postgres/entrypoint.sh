@@ -4,8 +4,26 @@
 #   ETCD_HOSTS             "etcd-1:2379,etcd-2:2379,etcd-3:2379"
 #   POSTGRES_PASSWORD, REPLICATION_PASSWORD, APP_PASSWORD   samples unless given
 #   TLS_PEM                optional, key and certificate; with them, clients from elsewhere must use TLS
+#   ARCHIVE                optional, the repository's host: WAL is archived there, and backups are taken from there
+#   ARCHIVE_TIMEOUT        after which a segment is archived that is not full; 10s
+#   SEGMENT_MB             size of a segment: with the timeout, half-empty ones would fill a small disk; 4
+# Words behind it are run instead of Patroni.
 set -eu
 umask 077
+
+# Own address and loopback only: 0.0.0.0 would collide with the sidecar's listeners on 127.0.1.x.
+ip=$(hostname -i | tr ' ' '\n' | grep -m1 -F .)
+data=/var/lib/postgresql/17/main
+# A disk that was lost is replaced by an empty one.
+[ -d "$data" ] || install -d -m 700 "$data"
+
+# The container has only just started, so no postmaster can be alive; a stale file that names the process
+# id of another process of ours would keep Postgres from starting after a kill.
+rm -f "$data/postmaster.pid"
+
+if [ -n "${ARCHIVE:-}" ]; then use-repository.sh; fi
+unset BACKUP_PEM BACKUP_CA
+[ $# -eq 0 ] || exec "$@"
 
 : "${PATRONI_NAME:=$(hostname)}"
 : "${ETCD_HOSTS:?the etcd members, as etcd-1:2379,etcd-2:2379}"
@@ -13,13 +31,8 @@ umask 077
 : "${REPLICATION_PASSWORD:=sample-replication}"
 : "${APP_PASSWORD:=sample-app}"
 export APP_PASSWORD
-# Own address and loopback only: 0.0.0.0 would collide with the sidecar's listeners on 127.0.1.x.
-ip=$(hostname -i | tr ' ' '\n' | grep -m1 -F .)
-data=/var/lib/postgresql/17/main
-
-# The container has only just started, so no postmaster can be alive; a stale file that names the process
-# id of another process of ours would keep Postgres from starting after a kill.
-rm -f "$data/postmaster.pid"
+# A restore that was under way when the container ended is not any more.
+rm -f /run/restore/state /run/restore/wanted.json
 
 # Written once: a restarted node keeps what was rotated meanwhile.
 pem=/run/tls/tls.pem
@@ -29,6 +42,41 @@ fi
 unset TLS_PEM
 ssl=off host=host
 [ ! -f "$pem" ] || ssl=on host=hostssl
+
+method='' segment='' archive='' replicas=''
+if [ -n "${ARCHIVE:-}" ]; then
+  if [ -z "$(ls -A "$data")" ]; then
+    # An empty node must never begin an empty cluster where there are backups of one: the repository would refuse
+    # its WAL, and people would find their data gone. So it waits until the repository says that there are none.
+    while :; do
+      case $(pgbackrest --stanza=main --output=json info) in
+        *'"label":'*)
+          method="  method: repository
+  repository:
+    command: /usr/local/bin/bootstrap-from-repository
+    no_params: true"
+          break
+          ;;
+        *'"missing stanza path"'* | *'"no valid backups"'*) break ;;
+      esac
+      echo "the repository $ARCHIVE does not say whether it has backups: waiting for it" >&2
+      sleep 1
+    done
+  fi
+  segment="    - wal-segsize: \"${SEGMENT_MB:-4}\""
+  # In no configuration of the cluster: a node that has no repository must not archive.
+  archive="    archive_mode: always
+    archive_command: /usr/local/bin/pgbackrest-push.sh %p
+    archive_timeout: ${ARCHIVE_TIMEOUT:-10s}"
+  # A copy of the primary is in step at once; one from the repository has to fetch all WAL since then, one segment
+  # after the other. It is there for a primary that cannot be copied.
+  replicas="  recovery_conf:
+    restore_command: /usr/local/bin/pgbackrest-fetch.sh %f %p
+  create_replica_methods: [basebackup, repository]
+  repository:
+    command: sh -c 'install -d -m 700 $data && exec pgbackrest --stanza=main --type=standby restore'
+    no_params: true"
+fi
 
 cat > /etc/patroni/patroni.yml <<YML
 scope: main
@@ -43,6 +91,7 @@ restapi:
 etcd3:
   hosts: "$ETCD_HOSTS"
 bootstrap:
+$method
   # loop_wait + 2 * retry_timeout <= ttl, and ttl >= 20: Patroni adjusts what breaks this, with a warning only.
   dcs:
     ttl: 20
@@ -76,6 +125,7 @@ bootstrap:
     - data-checksums
     # The host outlives the drills: what a kill may tear is written in order, and needs no sync at birth.
     - no-sync
+$segment
   post_bootstrap: /usr/local/bin/post-bootstrap.sh
 postgresql:
   listen: "$ip,127.0.0.1:5432"
@@ -91,6 +141,7 @@ postgresql:
     - no-sync
   remove_data_directory_on_rewind_failure: true
   remove_data_directory_on_diverged_timelines: true
+$replicas
   authentication:
     superuser:
       username: postgres
@@ -119,6 +170,7 @@ postgresql:
     tcp_keepalives_interval: 2
     tcp_keepalives_count: 3
     idle_in_transaction_session_timeout: 60s
+$archive
   pg_hba:
     - local all all trust
     - local replication all trust
@@ -132,4 +184,13 @@ tags:
 YML
 
 /usr/local/bin/disk-guard.sh &
+if [ -n "${ARCHIVE:-}" ]; then
+  # Backups are taken through it; without it nothing else would fail.
+  while :; do
+    nice -n 5 pgbackrest server || true
+    sleep 1
+  done &
+  archive-metrics.sh &
+  serve-metrics.sh &
+fi
 exec patroni /etc/patroni/patroni.yml

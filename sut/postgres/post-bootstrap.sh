@@ -1,6 +1,15 @@
 #!/bin/sh
 # Run once by Patroni on the first primary; $1 is its connection string as superuser.
+# A cluster from the repository has it all, but perhaps another password.
 set -eu
+
+found=$(psql --no-psqlrc -Atc "SELECT count(*) FROM pg_roles WHERE rolname = 'app'" "$1")
+if [ "$found" = 1 ]; then
+  psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -v password="$APP_PASSWORD" "$1" <<'SQL'
+ALTER ROLE app PASSWORD :'password';
+SQL
+  exit 0
+fi
 
 psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -v password="$APP_PASSWORD" "$1" <<'SQL'
 CREATE ROLE app LOGIN PASSWORD :'password';

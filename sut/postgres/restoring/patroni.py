@@ -1,4 +1,4 @@
-"""The Patroni of this host and of the other members, by their REST interfaces, and what etcd knows of them."""
+"""The Patroni of this host and of the other members, by their REST interfaces, and what etcd knows."""
 
 from __future__ import annotations
 
