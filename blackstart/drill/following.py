@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +101,10 @@ class Follower:
         from blackstart.platforms.engine import endpoint
 
         inherited = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
-        return {**inherited, "DOCKER_HOST": endpoint(), **env, "RUN": self._attempt.running.run_id}
+        # A page may use the command `blackstart`: that of this very Python, which may not be on the PATH.
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+        own = {"PATH": path, "DOCKER_HOST": endpoint()}
+        return {**inherited, **own, **env, "RUN": self._attempt.running.run_id}
 
     def _begun(self, block: Block) -> None:
         self._begins += 1

@@ -28,7 +28,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The recovery from the episode that began at `begin` s: its legs, without gaps as long as clients waited.
+    """The recovery from the episode that began at `begin` s: its legs, without gaps while clients waited.
 
     `hi` is the RTO's upper bound in this episode, seconds after its begin, 0 if clients felt no outage;
     `censored` if no end of the outage was seen.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -102,6 +103,12 @@ def test_the_steps_act_on_the_drills_own_stack_and_are_recorded(
     assert [line["step"] for line in told] == ["find", "find", "copy", "copy"]
     assert SECRET not in attempt.events.path.read_text()
     assert attempt.schedule == [{"action": "follow", "runbook": "lost", "steps": ["find", "copy"]}]
+
+
+def test_the_programs_of_this_python_come_first(attempt: Attempt, tmp_path: Path) -> None:
+    page = tmp_path / "project" / "runbooks" / "lost.md"
+    page.write_text("```sh {name=where}\necho ${PATH%%:*}\n```\n")
+    assert follow(attempt, "where").output == str(Path(sys.executable).parent)
 
 
 def test_a_step_that_fails_is_recorded_and_raised_with_its_words(attempt: Attempt) -> None:

@@ -148,6 +148,35 @@ def test_it_says_what_is_injected_where_and_for_how_long(project: pytest.Pyteste
     )
 
 
+FOLLOWING = """
+@declared()
+def test_lost(drill):
+    drill.inject(kill("db.primary"))
+    drill.follow("down", "find", "copy", limit="2m")
+"""
+
+
+def test_it_says_which_steps_of_which_runbook_are_followed(project: pytest.Pytester) -> None:
+    project.makepyfile(test_it=DRILLS + FOLLOWING)
+    (project.path / "runbooks" / "down.md").write_text("```sh {name=find}\n```\n\n```sh {name=copy}\n```\n")
+    result = plan(project, "-k", "lost")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "*how long: the runbook, then until the end of the drill*",
+            "*2. follow the runbook down: find, copy; at most 2*min*",
+            "*trial 1: about *",
+        ]
+    )
+
+
+def test_a_step_that_the_runbook_has_not_is_found_and_exits_3(project: pytest.Pytester) -> None:
+    project.makepyfile(test_it=DRILLS + FOLLOWING)
+    result = plan(project, "-k", "lost")
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["*ERROR: ConfigError: *down.md: no step 'find'; there are: none"])
+
+
 def test_a_fault_without_a_selector_says_where_too() -> None:
     declared = replace(stack(), instances=(*stack().instances, Instance("x-1", "x", IMAGE, {}, "b")))
     assert _plan.where(zone_lost("b"), declared) == "pg-2 and x-1"

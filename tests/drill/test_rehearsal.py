@@ -69,6 +69,32 @@ def test_what_a_body_asks_for_is_written_down_in_order() -> None:
     assert found.faults == [edge_down("app-1", "postgres.primary"), kill("postgres.primary")]
 
 
+def test_what_is_followed_is_written_down_and_what_came_of_it_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "runbooks" / "lost.md").write_text("```sh {name=find}\n```\n\n```sh {name=copy}\n```\n")
+    monkeypatch.chdir(tmp_path)
+
+    def body(drill: Drill) -> None:
+        drill.follow("lost", "find", "copy", limit="90s")
+        followed = drill.follow("lost", "copy", fails="checksum")
+        drill.hold("1s")
+        assert followed.output
+
+    found = rehearsed(body)
+    assert (found.needs, found.error) == ("what came of following lost", "")
+    assert [(s.action, s.name, s.limit_s) for s in found.steps] == [
+        ("follow", "lost: find, copy", 90),
+        ("follow", "lost: copy, of which the last must fail with 'checksum'", 300),
+        ("hold", "", 0),
+    ]
+    assert (
+        "no step 'move'; there are: find, copy" in rehearsed(lambda drill: drill.follow("lost", "move")).error
+    )
+    assert "no runbook" in rehearsed(lambda drill: drill.follow("found", "find")).error
+
+
 def test_a_schedule_is_written_down_step_by_step() -> None:
     def body(drill: Drill) -> None:
         drill.play(Schedule((inject(kill("pg-1"), "a"), wait("2s"), undo("a"), wait("500ms"))))

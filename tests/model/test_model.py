@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from blackstart.model.durations import human, seconds
-from blackstart.model.errors import ConfigError, HarnessError, HypothesisFailed
-from blackstart.model.objectives import Objectives
+from blackstart.model.errors import ConfigError, HarnessError, HypothesisFailed, RunbookFailed
+from blackstart.model.objectives import COUNTED, OF_THE_FAULT, Objectives
 from blackstart.model.selector import Selector
 from blackstart.model.stack import Image, Instance, Stack
 from blackstart.model.verdict import Verdict, worst
@@ -89,9 +90,16 @@ def test_objectives_round_trip_and_refuse_the_unknown() -> None:
         Objectives(lost=-1)
 
 
+def test_what_a_drill_counts_or_a_placebo_leaves_out_is_an_objective() -> None:
+    known = {f.name for f in fields(Objectives)}
+    assert set(COUNTED) <= known
+    assert set(OF_THE_FAULT) <= known
+
+
 def test_harness_trouble_and_a_failed_hypothesis_are_never_confused() -> None:
     assert not issubclass(HypothesisFailed, HarnessError)
     assert issubclass(HypothesisFailed, AssertionError)
+    assert issubclass(RunbookFailed, HypothesisFailed)
 
 
 @pytest.mark.parametrize(
