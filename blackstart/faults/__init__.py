@@ -42,6 +42,8 @@ from blackstart.faults.edge_slicer import edge_slicer  # noqa: E402
 from blackstart.faults.edge_slow_close import edge_slow_close  # noqa: E402
 from blackstart.faults.edge_timeout import edge_timeout  # noqa: E402
 from blackstart.faults.fds_exhausted import fds_exhausted  # noqa: E402
+from blackstart.faults.file_corrupted import file_corrupted  # noqa: E402
+from blackstart.faults.file_removed import file_removed  # noqa: E402
 from blackstart.faults.file_replaced import file_replaced  # noqa: E402
 from blackstart.faults.freeze import freeze  # noqa: E402
 from blackstart.faults.instances_lost import instances_lost  # noqa: E402
@@ -118,6 +120,8 @@ __all__ = [
     "fault_from_dict",
     "fault_type",
     "fds_exhausted",
+    "file_corrupted",
+    "file_removed",
     "file_replaced",
     "freeze",
     "instances_lost",

@@ -23,6 +23,8 @@ from blackstart.faults import (
     edge_slow_close,
     edge_timeout,
     fds_exhausted,
+    file_corrupted,
+    file_removed,
     file_replaced,
     freeze,
     instances_lost,
@@ -71,6 +73,8 @@ ON_SMALL: dict[str, Fault] = {
         memory_hog("web-1", victim="web"),
         disk_full("store-1"),
         fds_exhausted("web-1", "web"),
+        file_corrupted("web-1", "/usr/lib/os-release"),
+        file_removed("web-1", "/etc/debian_v*"),
         file_replaced("web-1", path="/etc/issue", by="/etc/debian_version"),
         clock_offset("web-1"),
         clock_drift("web-1", rate=1),
@@ -100,6 +104,7 @@ LIKE = {
     "edge_slow_close": "edge_latency",
     "dns_failure": "partition",
     "packet_loss": "partition",
+    "file_removed": "file_corrupted",
     "restart": "stop",
 }
 
