@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -79,16 +78,16 @@ def test_a_removed_file_is_the_one_that_the_pattern_means_and_comes_back(
 ) -> None:
     fault = file_removed("app-1", f"{backup.parents[1]}/*/pg_data/sma*")
     undo = planned(file_removed("app-1", f"{backup}/sma*"), running)
-    with pytest.raises(InjectionError, match="must match one file; it matches .*small, .*small"):
+    with pytest.raises(InjectionError, match=r"must match one file; it matches .*small, .*small"):
         fault.plan(running)  # by the link as well
     fault.inject(running, undo)
     assert fault.bite(running, undo) == f"bs-r1-app-1 has no {backup / 'small'}"
-    assert [name for name in os.listdir(backup) if not name.startswith(".")] == ["large"]
+    assert [file.name for file in backup.iterdir() if not file.name.startswith(".")] == ["large"]
     assert "is gone" in str(fault.undone(undo, running.platform))
     for _ in range(2):
         fault.undo(undo, running.platform)
         assert (backup / "small").read_bytes() == b"x" * 100
-    assert sorted(os.listdir(backup)) == ["large", "small"]
+    assert sorted(file.name for file in backup.iterdir()) == ["large", "small"]
 
 
 @pytest.mark.parametrize("make", [file_corrupted, file_removed])
