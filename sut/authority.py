@@ -61,10 +61,13 @@ class Authority:
         )
         return cls(_key_pem(key), _pem(made))
 
-    def issue(self, names: Iterable[str], *, valid: timedelta, since: timedelta = _SINCE) -> str:
+    def issue(
+        self, names: Iterable[str], *, valid: timedelta, since: timedelta = _SINCE, client: bool = False
+    ) -> str:
         """Key and certificate, in one PEM, of a server of these names; the first is its subject.
 
-        It is valid for `valid` from now; where that is negative, it has expired so long ago.
+        It is valid for `valid` from now; where that is negative, it has expired so long ago. With `client`
+        it is good for calling others as well.
         """
         names = tuple(names)
         now = datetime.now(UTC)
@@ -77,6 +80,7 @@ class Authority:
             x509.DNSName("localhost"),
             x509.IPAddress(_LOOPBACK),
         ]
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])]
         made = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
@@ -87,7 +91,7 @@ class Authority:
             .not_valid_after(now + valid)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(known), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),  # type: ignore[arg-type]
                 critical=False,

@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from blackstart.model.durations import Duration, seconds
-from blackstart.model.errors import PlatformError
+from blackstart.model.errors import HarnessError, PlatformError
 from blackstart.platforms.waiting import wait_until
 from sut.conditions import ask_postgres
 from sut.recovery.accounts import Backup as Backup
@@ -20,12 +20,15 @@ from sut.recovery.accounts import Repository as Repository
 from sut.recovery.accounts import Restored as Restored
 from sut.recovery.accounts import Verification as Verification
 from sut.recovery.settings import REPOSITORY, REPOSITORY_PATH, SIDE, STANZA
+from sut.settings import POSTGRES, POSTGRES_DISK
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
 #: The primary, as a selector.
 PRIMARY = "postgres.primary"
+#: Where a node has its cluster.
+DATA = f"{POSTGRES_DISK}/main"
 _LINES = 15
 
 
@@ -77,6 +80,24 @@ def restore_point(running: RunningStack, name: str) -> str:
     """Note a point in the log under a name by which it can be recovered to; returns its LSN."""
     quoted = name.replace("'", "''")
     return _ask(running, PRIMARY, f"SELECT pg_create_restore_point('{quoted}')")
+
+
+def system_id(running: RunningStack) -> str:
+    """What tells this cluster from every other that was ever made."""
+    return _ask(running, PRIMARY, "SELECT system_identifier FROM pg_control_system()")
+
+
+def await_primary(running: RunningStack, limit: Duration = "60s") -> None:
+    """Wait until a Postgres says that it is primary, and answers."""
+
+    def lacking() -> str | None:
+        try:
+            system_id(running)
+        except HarnessError as error:
+            return str(error)
+        return None
+
+    wait_until("a primary", lacking, limit=limit, every=0.5, error=BackupError)
 
 
 def timeline(running: RunningStack) -> int:
@@ -145,6 +166,17 @@ def drop_side(running: RunningStack) -> None:
     _run(running, SIDE, "60s", "drop-cluster")
 
 
+def rebuild(running: RunningStack, limit: Duration = "5m") -> Restored:
+    """Make the cluster anew from the repository, all that it has, on the first node; the others copy it.
+
+    For nodes that are there, and have no data. Returns once the first is primary.
+    """
+    first = POSTGRES[0]
+    for step in ("rebuild-from-repository", "await-recovery", "await-primary"):
+        _run(running, first, limit, step)
+    return restored(running, first)
+
+
 def ask_side(running: RunningStack, query: str, database: str = "app") -> str:
     """The rows of `query`, bare, as the side cluster has them."""
     return _ask(running, SIDE, query, database)
@@ -185,9 +217,9 @@ def ready(running: RunningStack) -> str | None:
     found = info(running)
     if found.status != "ok":
         return f"the repository says: {found.status}"
-    system_id = _ask(running, PRIMARY, "SELECT system_identifier FROM pg_control_system()")
-    if found.system_id != system_id:
-        return f"the repository is of cluster {found.system_id}, not of {system_id}: run adopt-cluster there"
+    own = system_id(running)
+    if found.system_id != own:
+        return f"the repository is of cluster {found.system_id}, not of {own}: run adopt-cluster there"
     if not any(b.type == "full" and not b.damaged for b in found.backups):
         return "no full backup"
     last, failing = _ask(
