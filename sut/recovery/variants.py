@@ -42,7 +42,7 @@ def _strengthen(path: str, instances: tuple[str, ...], running: RunningStack) ->
 
 
 def _archive_again(path: str, running: RunningStack) -> None:
-    """What was not archived meanwhile is a hole that no restore gets across: a new backup begins behind it."""
+    """What was not archived meanwhile is a hole that no restore crosses: a new backup begins behind it."""
     _flag(running, path, False, *POSTGRES)
     backups.await_primary(running)
     backups.backup(running, "full")

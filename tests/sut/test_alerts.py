@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from blackstart.model.stack import Stack
+from sut.recovery.stack import stack as recovery
 from sut.stack import stack
 
 ROOT = Path(__file__).parents[2]
@@ -69,23 +71,31 @@ def test_no_metric_that_a_rule_asks_for_is_dropped() -> None:
     assert [name for name in asked if not any(re.fullmatch(regex, name) for regex in kept)] == []
 
 
-def test_prometheus_scrapes_every_instance_that_tells_metrics_through_its_own_sidecar() -> None:
-    prometheus = stack.instance("prometheus-1")
+@pytest.mark.parametrize("declared", [stack, recovery], ids=lambda declared: str(declared.name))
+def test_prometheus_scrapes_every_instance_that_tells_metrics_through_its_own_sidecar(
+    declared: Stack,
+) -> None:
+    prometheus = declared.instance("prometheus-1")
     targets = dict(job.split("=") for job in prometheus.env["TARGETS"].split())
     jobs = {job["job_name"] for job in read("prometheus.yml")["scrape_configs"]}
-    assert set(targets) == jobs
+    assert set(targets) == jobs - ({"backup"} if declared is stack else set())
     addresses = {address for listed in targets.values() for address in listed.split(",")}
-    edges = {f"{edge.upstream}:{edge.port}" for edge in stack.edges if edge.source == "prometheus-1"}
+    edges = {f"{edge.upstream}:{edge.port}" for edge in declared.edges if edge.source == "prometheus-1"}
     assert addresses | {"alertmanager-1:9093"} <= edges
     telling = {
-        "app": "http",
-        "worker": "http",
-        "front": "stats",
-        "pgproxy": "stats",
-        "postgres": "patroni",
-        "etcd": "client",
-        "prober": "http",
+        "app": ("http",),
+        "worker": ("http",),
+        "front": ("stats",),
+        "pgproxy": ("stats",),
+        "postgres": ("patroni", "metrics"),
+        "etcd": ("client",),
+        "prober": ("http",),
+        "repository": ("metrics",),
+        "restore": ("metrics",),
     }
     assert addresses == {
-        f"{i.name}:{i.ports[telling[i.service]]}" for i in stack.instances if i.service in telling
+        f"{i.name}:{i.ports[port]}"
+        for i in declared.instances
+        for port in telling.get(i.service, ())
+        if port in i.ports
     }
