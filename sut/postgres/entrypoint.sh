@@ -74,8 +74,7 @@ if [ -n "${ARCHIVE:-}" ]; then
     restore_command: /usr/local/bin/pgbackrest-fetch.sh %f %p
   create_replica_methods: [basebackup, repository]
   repository:
-    command: sh -c 'install -d -m 700 $data && exec pgbackrest --stanza=main --type=standby restore'
-    no_params: true"
+    command: /usr/local/bin/replica-from-repository.sh"
 fi
 
 cat > /etc/patroni/patroni.yml <<YML

@@ -49,9 +49,9 @@ class Repository:
 
     @classmethod
     def parse(cls, text: str) -> Repository:
-        """From the JSON of `pgbackrest info`. Raises BackupError."""
+        """From what `repository-info` prints, of which the last line is JSON. Raises BackupError."""
         try:
-            [stanza] = [s for s in json.loads(text) if s["name"] == STANZA]
+            [stanza] = [s for s in json.loads(_last_line(text)) if s["name"] == STANZA]
             databases, archives = stanza["db"], stanza["archive"]
             # The last is that of the cluster of now; those before it were given up when it was adopted.
             current = databases[-1]["id"] if databases else None
@@ -122,9 +122,8 @@ class Verification:
     @classmethod
     def parse(cls, text: str) -> Verification:
         """From what `verify-restore` prints, of which the last line is JSON. Raises BackupError."""
-        last = (text.strip().splitlines() or [""])[-1]
         try:
-            told = json.loads(last)
+            told = json.loads(_last_line(text))
             return cls(
                 ok=bool(told["ok"]),
                 restored=_restored(told["restored"]) if told["restored"] else None,
@@ -135,6 +134,11 @@ class Verification:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BackupError(f"no account of a verification: {text[-500:].strip()}") from error
+
+
+def _last_line(text: str) -> str:
+    """What goes before it are warnings."""
+    return (text.strip().splitlines() or [""])[-1]
 
 
 def _backup(told: Mapping[str, Any]) -> Backup:

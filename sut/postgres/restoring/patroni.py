@@ -80,14 +80,25 @@ def await_leader() -> float:
     return until("this node as primary", other, _LOOP_LIMIT_S)
 
 
+def is_primary(member: Member) -> bool:
+    """Whether another member says itself that it is primary; for a while etcd says it of one that is gone."""
+    try:
+        _call("GET", "/primary", host=member.host)
+    except Failed:
+        return False
+    return True
+
+
 def reinitialise(member: Member) -> None:
     """Have another member copy everything from the primary anew. Raises Failed."""
     _call("POST", "/reinitialize", {"force": True}, host=member.host)
 
 
 def forget_cluster() -> None:
-    """Remove what etcd knows of the cluster: whose data are gone, who may begin anew. Raises Failed."""
-    answers = f"{SCOPE}\nYes I am aware\n"
+    """Remove what etcd knows of a cluster whose data are gone, so that one may begin. Raises Failed."""
+    # Where the lease of a primary that is gone has not run out, its name is asked for as well.
+    leaders = [member.name for member in members() if member.role == "leader"]
+    answers = "\n".join([SCOPE, "Yes I am aware", *leaders]) + "\n"
     done = subprocess.run(
         ["patronictl", "remove", SCOPE],
         input=answers,

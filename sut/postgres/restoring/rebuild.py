@@ -114,7 +114,7 @@ def _refuse(wanted: Wanted) -> None:
     for member in patroni.members():
         if "bootstrap" in member.state:
             raise Failed(f"{member.name} is being restored already: this node will join it")
-        if member.role in ("leader", "standby_leader") and member.state == "running":
+        if member.name != own and patroni.is_primary(member):
             raise Failed(f"{member.name} is primary: there is a cluster, which this node only has to join")
         if member.name != own and wanted != Wanted():
             raise Failed(f"{member.name} is there as well and could begin with another state: stop it first")

@@ -56,9 +56,10 @@ def newest_segment() -> str:
     if done.returncode != 0:
         raise Failed(f"the repository does not answer: {why(done.stdout) or done.stdout[-300:].strip()}")
     try:
-        [stanza] = json.loads(done.stdout[done.stdout.index("[") :])
+        # What goes before the last line are warnings.
+        [stanza] = json.loads(done.stdout.strip().splitlines()[-1])
         return str(stanza["archive"][-1]["max"] or "") if stanza["archive"] else ""
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Failed(f"the repository's account is unusable: {done.stdout[-300:]!r}") from error
 
 
