@@ -41,7 +41,7 @@ CONTENT_KEY = "c2FtcGxlLWNvbnRlbnQta2V5LW9mLTMyLWJ5dGVzISE="
 NEXT_APP_PASSWORD = "sample-app-password-rotated"
 NEXT_JWT_SECRET = "sample-jwt-secret-of-at-least-32-bytes-rotated"
 NEXT_JWT_KID = "k2"
-NEXT_CONTENT_KEY = "c2FtcGxlLWNvbnRlbnQta2V5LXJvdGF0ZWQtMzJieXQ="
+NEXT_CONTENT_KEY = "YW5vdGhlci1zYW1wbGUtY29udGVudC1rZXlzLWhhbGY="
 SECRETS = (
     APP_PASSWORD,
     POSTGRES_PASSWORD,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from sut.app.service.graph import TurnSaver
 from sut.app.service.jobs import Decision, Jobs, NewJob, decided
 from sut.app.service.leases import Leases
 from sut.app.service.state import Answer
+from sut.settings import CONTENT_KEY, NEXT_CONTENT_KEY
 
 from .fakes import FakeModel, turn
 from .queuefakes import claim
@@ -60,6 +62,17 @@ def test_a_rotated_in_key_seals_and_the_old_one_still_opens() -> None:
 def test_without_its_key_it_is_unreadable(lines: tuple[str, ...]) -> None:
     with pytest.raises(Unreadable):
         box(*lines).open(box(OLD).seal(PRIVATE))
+
+
+def test_keys_that_would_take_each_others_tokens_for_their_own_are_refused() -> None:
+    first, second = (urlsafe_b64encode(b"one signing half" + half * 16).decode() for half in (b"a", b"b"))
+    with pytest.raises(ValueError, match="same signing half"):
+        keys(f"{first}\n{second}")
+    keys(f"{first}\n{first}")
+
+
+def test_the_samples_own_keys_can_be_rotated() -> None:
+    keys(f"{CONTENT_KEY}\n{NEXT_CONTENT_KEY}")
 
 
 def test_what_was_tampered_with_does_not_open() -> None:

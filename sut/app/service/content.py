@@ -6,6 +6,7 @@ opens: rotated in as a new first one, a key needs no rewriting of what is stored
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from typing import Any
 
@@ -29,10 +30,17 @@ class Unreadable(Exception):
 
 
 def keys(text: str) -> MultiFernet:
-    """The keys in `text`, one a line, the sealing one first; raises ValueError."""
-    found = [Fernet(line.strip()) for line in text.splitlines() if line.strip()]
-    if not found:
+    """The keys in `text`, one a line, the sealing one first; raises ValueError.
+
+    A Fernet key is two: the first half signs, the second encrypts. Two keys of one signing half take each
+    other's tokens for their own, and one in 256 decrypts to noise instead of being left to the right key.
+    """
+    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    if not lines:
         raise ValueError("no key")
+    found = [Fernet(line) for line in lines]
+    if len({urlsafe_b64decode(line)[:16] for line in lines}) < len(lines):
+        raise ValueError("two keys have the same signing half: make each of random bytes of its own")
     return MultiFernet(found)
 
 
