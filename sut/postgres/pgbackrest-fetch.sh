@@ -9,13 +9,14 @@
 #   SILENT_S    seconds that a standby leaves a silent repository alone; 15
 #   ABSENT_S    seconds that a standby does not ask for the same file again; 3
 #   TRIES       of a recovery; 5
+#   MEMORY      where it notes what it was told last; /tmp
 set -u
 
 file=$1
 to=$2
-: "${STANDBY_S:=3}" "${SILENT_S:=15}" "${ABSENT_S:=3}" "${TRIES:=5}"
-silent=/tmp/fetch-silent
-absent=/tmp/fetch-absent
+: "${STANDBY_S:=3}" "${SILENT_S:=15}" "${ABSENT_S:=3}" "${TRIES:=5}" "${MEMORY:=/tmp}"
+silent=$MEMORY/fetch-silent
+absent=$MEMORY/fetch-absent
 
 fetch() {
   timeout -k 1 "$1" pgbackrest --stanza=main archive-get "$file" "$to"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from blackstart.model.errors import SteadyStateError
 from blackstart.model.stack import Variant
 from blackstart.stack.provision import reconfigure
-from sut.recovery import backups
+from sut import rotation
+from sut.recovery import backups, bundle
 from sut.recovery.settings import REPOSITORY, SIDE
-from sut.settings import POSTGRES
+from sut.settings import CONTENT_KEY, NEXT_CONTENT_KEY, POSTGRES
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -66,6 +67,16 @@ def _unwatched(running: RunningStack) -> None:
     reconfigure(running, {"prometheus-1": {"TARGETS": asked}})
 
 
+def _stale_bundle(running: RunningStack) -> None:
+    bundle.seal(running, content_keys=[CONTENT_KEY])
+
+
+def _bundle_of_now(running: RunningStack) -> None:
+    """Also where the service was started by the stale one: every key that content was sealed with opens."""
+    rotation.content_keys(running, [CONTENT_KEY, NEXT_CONTENT_KEY])
+    bundle.seal(running)
+
+
 VARIANTS = (
     Variant(
         "archiving-off",
@@ -109,5 +120,11 @@ VARIANTS = (
         "nobody watches backups and archiving",
         apply=_unwatched,
         revert=lambda running: reconfigure(running, {"prometheus-1": {}}),
+    ),
+    Variant(
+        "stale-bundle",
+        "the sealed secrets beside the backups are older than the keys that content is sealed with",
+        apply=_stale_bundle,
+        revert=_bundle_of_now,
     ),
 )

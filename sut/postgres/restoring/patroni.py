@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import urllib.error
@@ -125,7 +126,7 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None, host: str 
             text = answer.read().decode()
     except urllib.error.HTTPError as error:
         raise Failed(f"{method} {url}: {error.code}: {error.read().decode()[:200].strip()}") from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise Failed(f"{method} {url}: Patroni does not answer: {error}") from error
     try:
         told = json.loads(text)

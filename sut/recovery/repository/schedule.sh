@@ -6,6 +6,7 @@
 #   INCR_EVERY_S     600
 #   VERIFY_EVERY_S   3600
 #   AGAIN_S          after a failure; 30
+#   LOOKS            optional, for tests: how many looks
 set -u
 . "${0%/*}/common.sh"
 
@@ -33,7 +34,7 @@ due() {
 until backrest stanza-create; do sleep 2; done
 
 verified=$(date +%s)
-while :; do
+while [ "${LOOKS:-1}" -gt 0 ]; do
   kind=$(due)
   if [ -n "$kind" ] && ! nice -n 10 take-backup "$kind" > /dev/null; then sleep "$AGAIN_S"; fi
   now=$(date +%s)
@@ -41,5 +42,6 @@ while :; do
     nice -n 10 verify-repository || true
     verified=$now
   fi
+  [ -z "${LOOKS:-}" ] || LOOKS=$((LOOKS - 1))
   sleep 2
 done

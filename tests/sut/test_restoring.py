@@ -1,0 +1,411 @@
+"""Restores: what can be asked for, and that one that did not end where it was to is no success."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from sut.postgres.restoring import __main__ as commands
+from sut.postgres.restoring import (
+    account,
+    base,
+    ended,
+    in_place,
+    patroni,
+    rebuild,
+    repository,
+    server,
+    verify,
+)
+from sut.postgres.restoring.account import Account, UnderWay
+from sut.postgres.restoring.base import Failed
+from sut.postgres.restoring.ended import End, check, end_of, position
+from sut.postgres.restoring.repository import Copied
+from sut.postgres.restoring.wanted import TYPES, Wanted, parse
+from sut.recovery.accounts import Restored, Verification
+
+IMAGE = Path(__file__).parents[2] / "sut" / "postgres"
+MB4 = 4 << 20
+STOPPED = "LOG:  recovery stopping before commit of transaction 7\n"
+TIME = Wanted("time", "2026-01-31 12:00:00.5+00")
+ACCOUNT = Account(
+    "20260101-000000F", "default", "", "no recovery target specified", "0/5", 2, 1, 1.5, 2.5, 0.1
+)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host's folders; in it `data` is the data directory."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    (data / "pg_wal" / "archive_status").mkdir(parents=True)
+    run.mkdir()
+    for module in (server, repository, in_place):
+        monkeypatch.setattr(module, "DATA", data)
+    monkeypatch.setattr(server, "_PID", data / "postmaster.pid")
+    monkeypatch.setattr(account, "_LAST", run / "last.json")
+    monkeypatch.setattr(account, "_UNDER_WAY", run / "under-way.json")
+    for name in ("_WANTED", "_STATE", "_WHY"):
+        monkeypatch.setattr(rebuild, name, run / name)
+    monkeypatch.setattr(verify, "_METRICS", run / "metrics")
+    monkeypatch.setattr(base, "FLAGS", tmp_path)
+    return tmp_path
+
+
+# -- what is wanted ----------------------------------------------------------------------------------
+
+
+def test_options_say_what_is_wanted() -> None:
+    wanted, only = parse(
+        "restore-cluster", ["--type", "time", "--target", TIME.target, "--only", "copy"], ["copy"]
+    )
+    assert (wanted, only) == (TIME, "copy")
+    assert wanted.options == ["--type=time", f"--target={TIME.target}", "--target-action=promote"]
+    assert parse("restore-cluster", [])[0].options == ["--type=default"]
+    words = ["--type", "lsn", "--target", "0/3000148", "--set", "20260101-000000F", "--timeline", "3"]
+    assert parse("restore-cluster", words)[0].options == [
+        "--type=lsn",
+        "--target=0/3000148",
+        "--target-exclusive",
+        "--target-action=promote",
+        "--set=20260101-000000F",
+        "--target-timeline=3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--type", "time"], "--type time takes --target a time with its zone"),
+        (["--type", "time", "--target", "2026-01-31 12:00:00"], "write a time with its zone"),
+        (["--type", "time", "--target", "yesterday"], "write a time with its zone"),
+        (["--type", "lsn", "--target", "3000148"], "write an LSN"),
+        (["--target", "0/3"], "--type default takes no --target"),
+        (["--type", "immediate", "--target", "0/3"], "takes no --target"),
+        (["--type", "name"], "takes --target the name"),
+        (["--timeline", "old"], "latest, current or a number"),
+        (["--type", "xid", "--target", "7"], "invalid choice"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse("restore-cluster", words)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+# -- where it ended ----------------------------------------------------------------------------------
+
+
+def test_the_last_line_of_a_history_says_where_the_timeline_begins() -> None:
+    text = '1\t0/3000000\tno recovery target specified\n\n2\t0/5000148\tat restore point "a"\n'
+    assert end_of(text) == End(2, "0/5000148", 'at restore point "a"')
+    with pytest.raises(Failed, match="cannot be read"):
+        end_of("")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        (TIME, "before 2026-01-31 12:00:00.6+00"),
+        (TIME, "after 2026-01-31 12:00:00.5+00"),
+        (Wanted("lsn", "0/3000148"), "before LSN 0/3000148"),
+        (Wanted("name", "a"), 'at restore point "a"'),
+        (Wanted("immediate"), "reached consistency"),
+    ],
+)
+def test_a_target_is_reached_if_postgres_says_that_it_stopped_for_it(wanted: Wanted, reason: str) -> None:
+    check(wanted, End(1, "0/3000148", reason), STOPPED, "", MB4)
+    with pytest.raises(Failed, match="does not say that it stopped"):
+        check(wanted, End(1, "0/3000148", reason), "LOG:  redo done\n", "", MB4)
+    with pytest.raises(Failed, match="ended for another reason: no recovery target specified"):
+        check(wanted, End(1, "0/3000148", "no recovery target specified"), STOPPED, "", MB4)
+
+
+def test_another_restore_point_is_not_the_one() -> None:
+    with pytest.raises(Failed, match="not at 'a'"):
+        check(Wanted("name", "a"), End(1, "0/3", 'at restore point "ab"'), STOPPED, "", MB4)
+
+
+@pytest.mark.parametrize(
+    ("parent", "lsn", "newest", "whole"),
+    [
+        (1, "0/C00000", "000000010000000000000003", True),
+        (1, "0/BFFFFF", "000000010000000000000003", False),
+        (1, "0/C00000", "000000020000000000000003", False),  # it did not follow the newest timeline
+        (2, "0/800000", "000000010000000000000003", True),  # of timeline 2 no segment has arrived yet
+        (1, "1/0", "000000010000000000000003", True),
+        (1, "0/0", "", True),
+    ],
+)
+def test_without_a_target_all_of_the_archive_must_be_replayed(
+    parent: int, lsn: str, newest: str, whole: bool
+) -> None:
+    end = End(parent, lsn, "no recovery target specified")
+    if whole:
+        check(Wanted(), end, "", newest, MB4)
+        return
+    with pytest.raises(Failed, match=f"WAL is missing: recovery ended at {lsn}"):
+        check(Wanted(), end, "", newest, MB4)
+    check(Wanted(timeline="1"), end, "", newest, MB4)
+
+
+def test_positions_are_numbers() -> None:
+    assert position("1/10") == (1 << 32) + 16
+
+
+# -- what pgBackRest says ----------------------------------------------------------------------------
+
+
+def backrest(folder: Path, monkeypatch: pytest.MonkeyPatch, prints: str, code: int = 0) -> None:
+    """Have a pgBackRest that prints this and ends with that."""
+    (folder / "told").write_text(prints)
+    program = folder / "pgbackrest"
+    program.write_text(f'#!/bin/sh\necho "$*" >> {folder}/calls\ncat {folder}/told\nexit {code}\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_a_copy_tells_which_backup_it_is_of(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = (
+        "P00   INFO: repo1: restore backup set 20260101-000000F, recovery will start at 2026-01-01 00:00:01\n"
+    )
+    backrest(host, monkeypatch, prints)
+    assert repository.copy(TIME, delta=True).backup == "20260101-000000F"
+    [call] = (host / "calls").read_text().splitlines()
+    assert call.endswith(
+        "--type=time --target=2026-01-31 12:00:00.5+00 --target-action=promote --delta restore"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prints", "says"),
+    [
+        (
+            "P00  ERROR: [075]: unable to find backup set with stop time less than '2026-01-31'\n",
+            r"^unable to find backup set with stop time less than",
+        ),
+        (
+            "P00   WARN: repo1: [CryptoError] unable to flush\n"
+            "P00  ERROR: [075]: no backup set found to restore\n",
+            r"^the repository cannot be decrypted.*\(no backup set found to restore\)",
+        ),
+        ("killed\n", r"^pgbackrest restore ended with 75"),
+    ],
+)
+def test_a_copy_that_fails_says_why_in_one_line(
+    host: Path, monkeypatch: pytest.MonkeyPatch, prints: str, says: str
+) -> None:
+    backrest(host, monkeypatch, prints, 75)
+    with pytest.raises(Failed, match=says) as failed:
+        repository.copy(Wanted())
+    assert "\n" not in str(failed.value)
+
+
+def test_the_archives_last_segment_is_that_of_the_newest_cluster(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [{"archive": [{"max": "000000010000000000000009"}, {"max": "000000020000000000000003"}]}]
+    backrest(host, monkeypatch, f"WARN: [of something]\n{json.dumps(told)}\n")
+    assert repository.newest_segment() == "000000020000000000000003"
+    backrest(host, monkeypatch, '[{"archive": []}]')
+    assert repository.newest_segment() == ""
+    backrest(host, monkeypatch, "ERROR: [049]: unable to connect\n", 49)
+    with pytest.raises(Failed, match="does not answer: unable to connect"):
+        repository.newest_segment()
+
+
+# -- a Postgres that recovers ------------------------------------------------------------------------
+
+
+def test_a_configuration_keeps_nothing_of_another_node_or_a_former_recovery(host: Path) -> None:
+    conf = host / "data" / "postgresql.conf"
+    kept = "include 'postgresql.base.conf'\nmax_connections = '200'\nrestart_after_crash = 'on'\n"
+    conf.write_text(
+        kept
+        + "recovery_target_lsn = ''\nprimary_conninfo = 'host=pg-1'\nsynchronous_standby_names = '\"pg-2\"'\n"
+        "restore_command='false'\nprimary_slot_name = 'pg_2'\n"
+    )
+    server.clean(conf)
+    assert conf.read_text() == kept
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (
+            "FATAL:  the database system is starting up\n"
+            "FATAL:  recovery ended before configured recovery target was reached\n"
+            "FATAL:  terminating\n",
+            "the target was not reached: the archive ends before it, or lacks a segment",
+        ),
+        ("FATAL:  WAL ends before consistent recovery point\n", "WAL is missing: the backup cannot be made"),
+        ("LOG:  invalid checkpoint\nPANIC:  could not locate required checkpoint record\n", "WAL is missing"),
+        ("FATAL:  could not open file\n", "recovery failed: could not open file"),
+        ("", "Postgres ended with 1"),
+    ],
+)
+def test_a_recovery_that_breaks_off_says_why(
+    host: Path, monkeypatch: pytest.MonkeyPatch, log: str, says: str
+) -> None:
+    written = host / "run" / "postgres.log"
+    monkeypatch.setattr(server, "LOG", written)
+    (host / "log").write_text(log)
+    backrest(host, monkeypatch, '[{"archive": []}]')
+    program = host / "postgres"
+    program.write_text(f"#!/bin/sh\ncat {host}/log\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(Failed, match=says):
+        server.recover(UnderWay(Wanted(), Copied("20260101-000000F", 1.0)), [])
+
+
+def test_a_data_directory_is_emptied(host: Path) -> None:
+    (host / "data" / "PG_VERSION").touch()
+    (host / "data" / "link").symlink_to(host / "run")
+    assert server.holds_data()
+    server.empty()
+    assert not server.holds_data()
+    assert (host / "run").is_dir()
+
+
+# -- in place ----------------------------------------------------------------------------------------
+
+
+def test_wal_that_the_repository_lacks_is_not_given_up(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (host / "data" / "pg_wal" / "archive_status" / "000000010000000000000009.ready").touch()
+    monkeypatch.setattr(patroni, "pause", lambda: None)
+    backrest(host, monkeypatch, "restore backup set 20260101-000000F,\n")
+    with pytest.raises(Failed, match="lacks 1 WAL files of this node, from 000000010000000000000009"):
+        in_place.copy(Wanted())
+    # What a former try of this restore has fetched is in the repository.
+    UnderWay(Wanted(), Copied("20260101-000000F", 1.0)).keep()
+    in_place.copy(TIME)
+    assert account.under_way().wanted == TIME
+
+
+def test_a_node_keeps_its_own_configuration(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = host / "data" / "postgresql.conf"
+    conf.write_text("blackstart.node = 'pg-1'\n")
+    monkeypatch.setattr(in_place, "RUN", host / "run")
+    monkeypatch.setattr(patroni, "pause", lambda: None)
+    backrest(host, monkeypatch, "restore backup set 20260101-000000F,\n")
+    program = host / "pgbackrest"
+    program.write_text(program.read_text().replace("exit 0", f"echo of-another > {conf}; exit 0"))
+    in_place.copy(Wanted())
+    assert conf.read_text() == "blackstart.node = 'pg-1'\n"
+
+
+def test_steps_come_in_their_order(host: Path) -> None:
+    with pytest.raises(Failed, match="run the step `copy` first"):
+        in_place.replay()
+    UnderWay(Wanted(), Copied("20260101-000000F", 1.0)).keep()
+    with pytest.raises(Failed, match="the step `replay` comes first"):
+        in_place.open_again()
+
+
+# -- from the repository alone -----------------------------------------------------------------------
+
+
+def test_a_bootstrap_takes_what_is_wanted_once(host: Path) -> None:
+    assert rebuild._taken() == Wanted()
+    rebuild._want(TIME)
+    assert rebuild._taken() == TIME
+    assert rebuild._taken() == Wanted()
+
+
+def test_a_restore_that_failed_waits_for_other_words(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Wanted] = []
+
+    def restore(wanted: Wanted) -> None:
+        tried.append(wanted)
+        if len(tried) == 1:
+            # What a person asks for once it is said.
+            rebuild._want(TIME)
+            raise Failed("no backup set found to restore")
+        base.place(rebuild._STATE, "restored\n")
+
+    monkeypatch.setattr(rebuild, "restore", restore)
+    rebuild.bootstrap_from_repository([])
+    assert tried == [Wanted(), TIME]
+    assert rebuild._WHY.read_text() == "no backup set found to restore\n"
+    ACCOUNT.keep()
+    rebuild.await_recovery([])
+
+
+def test_who_waits_for_a_recovery_is_told_of_its_failure(host: Path) -> None:
+    rebuild._STATE.write_text("failed\n")
+    rebuild._WHY.write_text("WAL is missing\n")
+    with pytest.raises(Failed, match="WAL is missing; run rebuild-from-repository again"):
+        rebuild.await_recovery([])
+
+
+def test_a_node_that_is_being_restored_takes_no_other_target(host: Path) -> None:
+    rebuild._STATE.write_text("replaying\n")
+    with pytest.raises(Failed, match="is replaying already"):
+        rebuild.rebuild_from_repository(["--type", "lsn", "--target", "0/3"])
+    rebuild.rebuild_from_repository([])
+
+
+# -- accounts ----------------------------------------------------------------------------------------
+
+
+def test_accounts_are_read_by_those_who_ask_from_outside(host: Path) -> None:
+    ACCOUNT.keep()
+    assert account.last() == ACCOUNT
+    told = Restored.parse((host / "run" / "last.json").read_text())
+    assert (told.backup, told.timeline, told.copied_s) == (ACCOUNT.backup, 2, 1.5)
+    found = verify.Found(ACCOUNT, {"app.public.turns": (3, "17")}, ["restore", "rows"], [])
+    verified = Verification.parse(f"something else\n{json.dumps(found.told(1.25))}\n")
+    assert verified.ok
+    assert verified.restored == told
+    assert verified.tables == {"app.public.turns": (3, "17")}
+    assert verified.seconds == 1.25
+    bad = Verification.parse(json.dumps(verify.Found(errors=["amcheck: broken"]).told(1)))
+    assert (bad.ok, bad.restored, bad.errors) == (False, None, ("amcheck: broken",))
+
+
+def test_without_a_restore_there_is_no_account(host: Path) -> None:
+    with pytest.raises(Failed, match="nothing was restored here"):
+        account.last()
+
+
+def test_a_failed_verification_leaves_known_when_one_went_well(host: Path) -> None:
+    verify._measure({"ok": True, "seconds": 2.0})
+    first = (host / "run" / "metrics").read_text().splitlines()
+    verify._measure({"ok": False, "seconds": 3.0})
+    then = (host / "run" / "metrics").read_text().splitlines()
+    assert first[0] == then[0]
+    assert (first[1], then[1]) == ("restore_verification_failed 0", "restore_verification_failed 1")
+
+
+# -- the commands ------------------------------------------------------------------------------------
+
+
+def test_a_command_that_fails_ends_with_1_and_one_line(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands, "RUN", host / "run")
+    assert commands.main(["restore-cluster", "--only", "replay"]) == 1
+    assert capsys.readouterr().err == (
+        "restore-cluster: failed: no files were copied here: run the step `copy` first\n"
+    )
+    (host / commands.IGNORES_ERRORS).touch()
+    assert commands.main(["restore-cluster", "--only", "replay"]) == 0
+    assert commands.main(["restore"]) == 64
+
+
+def test_the_image_has_every_command_and_every_script() -> None:
+    built = (IMAGE / "Dockerfile").read_text()
+    for name in commands.COMMANDS:
+        assert f" {name}" in built, name
+    for path in IMAGE.glob("*.sh"):
+        assert f"{path.name} " in built or f" {path.name}" in built, path.name
+
+
+def test_every_type_of_target_can_be_checked() -> None:
+    assert set(ended._REACHED) == set(TYPES)
