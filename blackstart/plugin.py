@@ -225,7 +225,8 @@ def blackstart_stacks(request: pytest.FixtureRequest) -> Iterator[Stacks]:
     finally:
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             try:
-                config.stash[_summary] = relate(config.stash[_results], stacks.folder, stacks.secrets)
+                results = config.stash[_results]
+                config.stash[_summary] = relate(results, stacks.folder, stacks.secrets)
             finally:
                 stacks.close()
                 config.stash[_took] = stacks.started_s, time.monotonic() - begun

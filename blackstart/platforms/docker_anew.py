@@ -78,7 +78,8 @@ class DockerAnew:
             raise PlatformError(f"{like.name} has a network of its own: it is not replaced")
         made = {key: config[key] for key in _OWN if config.get(key) is not None}
         with asked(f"make {name}"):
-            self.client.api.create_container_from_config({**made, "Labels": labels, "HostConfig": host}, name)
+            made |= {"Labels": labels, "HostConfig": host}
+            self.client.api.create_container_from_config(made, name)  # type: ignore[no-untyped-call]
 
     def _found(self, name: str) -> DockerContainer | None:
         """The container, if there is one; PlatformError if it is not of a run."""

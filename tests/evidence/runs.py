@@ -26,8 +26,9 @@ CHECKS = {
 
 def synth(**changes: Any) -> Synth:
     """A trial of 24 s at a low rate; the primary is killed at 8 s, and writes are back 1.5 s later."""
-    rates = {"sql_write": 40.0, "chat": 4.0}
-    return Synth(**({"seconds": 24.0, "begin": 8.02, "end": 16.4, "rates": rates} | changes))
+    declared: dict[str, Any] = {"seconds": 24.0, "begin": 8.02, "end": 16.4}
+    declared["rates"] = {"sql_write": 40.0, "chat": 4.0}
+    return Synth(**{**declared, **changes})
 
 
 def a_run(reports: Path) -> Path:
@@ -43,9 +44,9 @@ def a_run(reports: Path) -> Path:
     return folder
 
 
-def edit(trial: Path, **changes: Any) -> None:
+def edit(folder: Path, /, **changes: Any) -> None:
     """Change what the trial's run.json says."""
-    path = trial / "run.json"
+    path = folder / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, indent=2) + "\n")
 
 
