@@ -103,16 +103,16 @@ _SIDE = Instance(
     disks={POSTGRES_DISK: "1g"},
 )
 
-_replaced = sample.with_instances(
-    *(_archiving(sample.instance(name)) for name in POSTGRES),
-    _watching(sample.instance("prometheus-1")),
-)
+_changed = {
+    **{name: _archiving(sample.instance(name)) for name in POSTGRES},
+    "prometheus-1": _watching(sample.instance("prometheus-1")),
+}
 
 stack = replace(
-    _replaced,
+    sample,
     name="recovery",
     # The repository first: an empty node begins only when it knows whether there are backups.
-    instances=(_REPOSITORY, *_replaced.instances, _SIDE),
+    instances=(_REPOSITORY, *(_changed.get(i.name, i) for i in sample.instances), _SIDE),
     steady=(*sample.steady, Named("the repository has a backup, and WAL reaches it", backups.ready)),
     reset=reset,
     given=given,
