@@ -2,8 +2,42 @@
 
 import pytest
 
-from blackstart import BlastRadius, Control, Drill, Objectives, experiment, instances_lost
-from fixtures.recovery import backed_up, follow, record_restored, rows_recovered
+from blackstart import (
+    BlastRadius,
+    Control,
+    Drill,
+    Objectives,
+    experiment,
+    instances_lost,
+    page_corrupted,
+    table_dropped,
+)
+from fixtures.chats import ask, question
+from fixtures.disasters import (
+    LEAKED,
+    ROLE,
+    compromised,
+    made_whole,
+    nearest,
+    recent_page,
+    recovered_in_step,
+    sealed,
+)
+from fixtures.postgres import primary
+from fixtures.recovery import (
+    LONG,
+    OLD_S,
+    PRIMARY,
+    backed_up,
+    merged_back,
+    mistake,
+    record_restored,
+    rows,
+    rows_recovered,
+)
+from fixtures.users import new_token
+from sut.recovery import backups
+from sut.recovery.settings import REPOSITORY, SIDE
 
 #: Of what was acknowledged before the disaster so much may be lost, where the archive is all that is left: a
 #: segment is begun every 10 s, and pushed within some seconds.
@@ -68,9 +102,141 @@ def test_rows_deleted_by_name(drill: Drill) -> None:
 def test_postgres_lost(drill: Drill) -> None:
     # Longer than what may be lost: more than that must be there to be lost.
     drill.hold("40s")
-    drill.inject(instances_lost("postgres", allow_total_loss=True, max_duration="10m"))
+    drill.inject(instances_lost("postgres", allow_total_loss=True, max_duration=LONG))
     steps = ("find", "alerted", "gone", "repository", "provision", "copy", "replay", "open", "verify")
-    followed = follow(drill, "postgres-lost", *steps, "standby")
+    followed = drill.follow("postgres-lost", *steps, "standby")
     if followed.ran:
         record_restored(drill, "the Postgres cluster", "pg-1", {"a client's write is acknowledged": True})
+    drill.observe(limit="60s")
+
+
+@experiment(
+    stack="recovery",
+    hypothesis="When a table is dropped, the whole cluster goes back in place to the moment before; what was "
+    "acknowledged after that moment is fetched from the timeline that was left, so that nothing is lost.",
+    runbook="table-dropped",
+    objectives=Objectives(rto="120s", rows_missing=0, rows_changed=0, lost=0, duplicate=0, split_brain=0),
+    control=Control(variant="archiving-off", breaks="lost"),
+    prepare=recovered_in_step,
+)
+def test_table_dropped(drill: Drill) -> None:
+    sample = drill.stack
+    with made_whole(sample):
+        drill.hold("5s")
+        before, node = rows(sample), primary(sample)
+        drill.inject(table_dropped(PRIMARY, "turns", database="app", max_duration=LONG))
+        steps = ("find", "moment", "archive", "fence", "copy", "replay", "open", "later", "merge", "verify")
+        if drill.follow("table-dropped", *steps, "drop").ran:
+            after = rows(sample)
+            missing, changed = before.missing(after), before.changed(after)
+            drill.count("rows_missing", missing)
+            drill.count("rows_changed", changed)
+            checks = {"no turn is missing": not missing, "no turn differs": not changed}
+            record_restored(drill, "the Postgres cluster, in place", node, checks)
+        drill.observe(limit="60s")
+
+
+@experiment(
+    stack="recovery",
+    hypothesis="A page that the disk gives back otherwise than it was written answers nobody: the standby, "
+    "whose copy is good, takes over, the damaged node copies it, and nothing is lost.",
+    runbook="page-corrupted",
+    objectives=Objectives(rto="60s", rows_missing=0, rows_changed=0, lost=0, duplicate=0, split_brain=0),
+    control=Control(variant="tcp-check", breaks="rto"),
+    prepare=recovered_in_step,
+)
+def test_page_corrupted(drill: Drill) -> None:
+    sample = drill.stack
+    drill.hold("15s")
+    before = rows(sample)
+    bad = page_corrupted(PRIMARY, "turns", recent_page(sample), database="app", max_duration=LONG)
+    drill.inject(bad)
+    # Clients meet it.
+    drill.hold("5s")
+    if drill.follow("page-corrupted", "find", "log", "standby", "switch", "copy", "verify").ran:
+        after = rows(sample)
+        drill.count("rows_missing", before.missing(after))
+        drill.count("rows_changed", before.changed(after))
+    drill.observe(limit="30s")
+
+
+@experiment(
+    stack="recovery",
+    hypothesis="When the documents and their vectors are lost, chats go on without them and say so; restored "
+    "from the backup, the same questions find the same documents as before.",
+    runbook="vectors-lost",
+    objectives=Objectives(
+        availability=GOES_ON, mode=["no-retrieval", "stale"], wrong_answers=0, lost=0, duplicate=0
+    ),
+    control=Control(variant="archiving-off", breaks="wrong_answers"),
+    prepare=backed_up,
+)
+def test_vector_index_lost(drill: Drill) -> None:
+    sample = drill.stack
+    with made_whole(sample):
+        before = nearest(sample)
+        drill.inject(table_dropped(PRIMARY, "documents", database="app", max_duration=LONG))
+        steps = ("find", "extent", "moment", "archive", "copy", "replay", "take-over", "verify")
+        # Where it cannot be restored, every answer is another one.
+        followed = drill.follow("vectors-lost", *steps, check=False)
+        if followed.ran:
+            after = nearest(sample)
+            drill.count("wrong_answers", before.missing(after) + before.changed(after))
+        if followed.ran and not followed.wrong:
+            checks = {"the same documents are found": (after == before, f"{len(before.sums)} questions")}
+            record_restored(drill, "table documents", SIDE, checks)
+            drill.follow("vectors-lost", "find", "drop")
+        drill.observe(limit="30s")
+
+
+@experiment(
+    stack="recovery",
+    hypothesis="When an operator's password is out and was used, it opens nothing any more, every other "
+    "secret is replaced without an outage, and what was deleted by it is recovered.",
+    runbook="credentials-compromised",
+    objectives=Objectives(
+        availability=GOES_ON,
+        wrong_answers=0,
+        rows_missing=0,
+        rows_changed=0,
+        rows_unexpected=0,
+        lost=0,
+        duplicate=0,
+    ),
+    control=Control(variant="no-secret-reload", breaks="wrong_answers"),
+    prepare=backed_up,
+)
+def test_credentials_compromised(drill: Drill) -> None:
+    sample = drill.stack
+    with compromised(sample) as intruder:
+        drill.hold(f"{OLD_S + 5}s")
+        before = rows(sample)
+        drill.inject(mistake(drill, psql=intruder))
+        deleted, later = rows(sample), backups.now(sample)
+        steps = ("find", "sessions", "shut-out", "rotate", "refused")
+        if drill.follow("credentials-compromised", *steps, env={"ROLE": ROLE, "LEAKED": LEAKED}).ran:
+            replies = [ask(sample, question(), bearer=new_token()) for _ in range(9)]
+            drill.count("wrong_answers", sum(reply.status != 200 for reply in replies))
+        merged_back(drill, {"TYPE": "lsn"}, before, deleted, later)
+    drill.observe(limit="30s")
+
+
+@experiment(
+    stack="recovery",
+    hypothesis="When everything is lost but the repository and the code, the service is back within two "
+    "minutes, with the secrets of now, and has lost no more than what had not been archived.",
+    runbook="black-start",
+    objectives=Objectives(rto="120s", rpo=ARCHIVED, gives_up=["lost"], duplicate=0, split_brain=0),
+    # What was sealed with the newer key cannot be read then.
+    control=Control(variant="stale-bundle", breaks="rto"),
+    blast_radius=BlastRadius(instances=3, zones=5),
+    prepare=sealed,
+)
+def test_black_start(drill: Drill) -> None:
+    drill.hold("20s")
+    drill.inject(instances_lost("all", spared=REPOSITORY, allow_total_loss=True, max_duration=LONG))
+    steps = ("find", "dark", "repository", "secrets", "provision", "copy", "replay", "open", "verify")
+    if drill.follow("black-start", *steps, "standby").ran:
+        node = primary(drill.stack)
+        record_restored(drill, "the whole stack", node, {"the service says that it is ready": True})
     drill.observe(limit="60s")
