@@ -15,7 +15,7 @@ from blackstart.evidence import keys
 from blackstart.evidence.build import build
 from blackstart.evidence.facts import parse_targets
 from blackstart.evidence.verify import Verification, verify
-from blackstart.model.errors import BlackstartError
+from blackstart.model.errors import BlackstartError, ConfigError
 
 #: The folder is not as it was signed, or says what its histories do not.
 TAMPERED = 1
@@ -76,7 +76,7 @@ def evidence_command(
         raise WrongUsage("--public-key and --fingerprint go with --verify")
     elif keygen and not making:
         _run(lambda: _keygen(Path(what[1])))
-    elif len(what) == 1:
+    elif len(what) == 1 and what[0] != KEYGEN:
         _run(lambda: _build(Path(what[0]), out or Path(), key_file, targets, secrets))
     else:
         raise WrongUsage("give RUN_DIR (reports/latest), or keygen FILE, or --verify DIR")
@@ -97,6 +97,8 @@ def _run(step: Callable[[], int]) -> NoReturn:
 
 def _build(run: Path, out: Path, key_file: Path | None, targets: str | None, secrets: tuple[str, ...]) -> int:
     bounds = parse_targets(targets) if targets is not None else {}
+    if not run.is_dir():
+        raise ConfigError(f"{run}: no such folder; give a run's, as reports/latest")
     path = key_file or keys.default_key()
     if key_file is None and not path.exists():
         key = keys.generate(path)
