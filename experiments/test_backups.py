@@ -283,8 +283,9 @@ def test_restore_verified(drill: Drill) -> None:
 )
 def test_verification_overdue(drill: Drill) -> None:
     # The first is due after a minute; without one it is overdue after 70 s.
-    with verified_every(drill.stack, 20):
+    period_s = 20
+    with verified_every(drill.stack, period_s):
         with drill.inject(suspend(SIDE, process="restore-host.sh", max_duration=LONG)):
             drill.hold("85s")
             drill.count("alerts_missing", silent(drill.stack, "RestoreVerificationOverdue"))
-        drill.follow("restore-unverified", "find", "go-on", "verify")
+        drill.follow("restore-unverified", "find", "go-on", "scheduled", env={"PERIOD_S": str(period_s)})

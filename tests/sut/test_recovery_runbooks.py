@@ -1,0 +1,131 @@
+"""The steps of the recovery runbooks that reckon, in bash."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from blackstart.runbook.parse import read_runbook
+
+ROOT = Path(__file__).parents[2]
+#: Where the log is, and its oldest segment that is of the timeline of now.
+PLACE, OLDEST = "/data/pg_wal", "000000020000000000000003"
+LISTED = f"000000010000000000000009 {OLDEST} 000000020000000000000004 00000002.history archive_status"
+#: The answers of the engine's command line, by what it is asked; what it does not know ends with 1.
+DOCKER = rf"""#!/bin/bash
+all="$*"
+case $all in
+  *pg_is_in_recovery*) case $all in *-pg-2*) echo f ;; *) echo t ;; esac ;;
+  *pg_relation_filenode*) echo 1663/16384/16500 ;;
+  *data_directory*) echo {PLACE} ;;
+  *'left(pg_walfile_name'*) echo 00000002 ;;
+  *'ls {PLACE}'*) printf '%s\n' {LISTED} ;;
+  *"interval '1 microsecond'"*) echo "$all" | sed "s/.*timestamptz '\([^']*\)'.*/before \1/" ;;
+  *'pg_waldump -p {PLACE} --rmgr=Heap --relation=1663/16384/16500 {OLDEST}') cat "$LOGS/heap"; exit 1 ;;
+  *'pg_waldump -p {PLACE} --rmgr=Transaction'*' {OLDEST}') cat "$LOGS/transactions"; exit 1 ;;
+  'ps '*) echo "${{PS:-}}" ;;
+  *) echo "unexpected: $all" >&2; exit 1 ;;
+esac
+"""
+
+
+def heap(xid: int, lsn: str, what: str) -> str:
+    """A change of a table, as pg_waldump prints it."""
+    head = f"rmgr: Heap        len (rec/tot):     59/    59, tx: {xid:10}, lsn: {lsn}, prev 0/02FFFFC8"
+    return f"{head}, desc: {what}, flags: 0x00, blkref #0: rel 1663/16384/16500 blk 0\n"
+
+
+def commit(xid: int, lsn: str, at: str, more: str = "") -> str:
+    """The end of a transaction, as pg_waldump prints it."""
+    head = f"rmgr: Transaction len (rec/tot):     34/    34, tx: {xid:10}, lsn: {lsn}, prev 0/03000148"
+    return f"{head}, desc: COMMIT {at} UTC{more}\n"
+
+
+HEAP = (
+    heap(740, "0/03000028", "DELETE xmax: 740, off: 1, infobits: [KEYS_UPDATED]")
+    + heap(741, "0/03000068", "INSERT off: 7")
+    + heap(1742, "0/03000108", "DELETE xmax: 1742, off: 2, infobits: [KEYS_UPDATED]")
+    + heap(1742, "0/03000148", "DELETE xmax: 1742, off: 3, infobits: [KEYS_UPDATED]")
+)
+TRANSACTIONS = commit(1742, "0/03000188", "2026-01-31 12:00:00.123456")
+DROPPED = (
+    commit(1750, "0/03000200", "2026-01-31 12:00:05.000001", "; rels: base/16384/16490")
+    + commit(
+        1760,
+        "0/03000400",
+        "2026-01-31 12:00:07.654321",
+        "; rels: base/16384/16500 base/16384/16505; inval msgs: catcache 81",
+    )
+    + commit(1761, "0/03000640", "2026-01-31 12:00:08.000000")
+)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> dict[str, str]:
+    """The environment of a shell on a host whose engine answers as DOCKER does."""
+    program = tmp_path / "docker"
+    program.write_text(DOCKER)
+    program.chmod(0o755)
+    return {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LOGS": str(tmp_path), "RUN": "r1"}
+
+
+def follow(
+    runbook: str, *steps: str, env: dict[str, str], show: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """The steps, as a drill follows them, and then the value of a variable."""
+    blocks = read_runbook(ROOT / "runbooks" / f"{runbook}.md").steps(*steps)
+    script = "set -euo pipefail\n" + "".join(block.code for block in blocks)
+    script += f'echo "shown: {show}"\n' if show else ""
+    return subprocess.run(
+        ["bash", "-c", script], env=env, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_the_moment_of_a_delete_is_that_of_the_transaction_that_deleted_most(
+    host: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "heap").write_text(HEAP)
+    (tmp_path / "transactions").write_text(TRANSACTIONS)
+    done = follow("rows-deleted", "find", "moment", env=host, show="$XID $COMMIT_LSN $BEFORE_TIME $PRIMARY")
+    assert done.returncode == 0, done.stderr
+    assert "shown: 1742 0/03000188 before 2026-01-31 12:00:00.123456 UTC bs-r1-pg-2" in done.stdout
+
+
+def test_where_nothing_was_deleted_there_is_no_moment(host: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "heap").write_text("")
+    (tmp_path / "transactions").write_text("")
+    done = follow("rows-deleted", "find", "moment", env=host)
+    assert done.returncode != 0
+    assert "no DELETE from turns" in done.stderr
+
+
+@pytest.mark.parametrize("runbook", ["table-dropped", "vectors-lost"])
+def test_the_moment_of_a_drop_is_that_of_the_last_transaction_that_removed_files(
+    host: dict[str, str], tmp_path: Path, runbook: str
+) -> None:
+    (tmp_path / "transactions").write_text(DROPPED)
+    done = follow(runbook, "find", "moment", env=host, show="$TARGET")
+    assert done.returncode == 0, done.stderr
+    assert "shown: before 2026-01-31 12:00:07.654321 UTC" in done.stdout
+
+
+@pytest.mark.parametrize("runbook", ["table-dropped", "vectors-lost"])
+def test_a_moment_of_ones_own_overrules_what_is_found(
+    host: dict[str, str], tmp_path: Path, runbook: str
+) -> None:
+    (tmp_path / "transactions").write_text(DROPPED)
+    wanted = "2026-01-31 11:00:00+00"
+    done = follow(runbook, "find", "moment", env={**host, "TARGET": wanted}, show="$TARGET")
+    assert f"shown: {wanted}" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(("there", "goes_on"), [("", True), ("bs-r1-app-1", True), ("bs-r1-pg-2", False)])
+def test_a_cluster_of_which_a_node_is_there_is_not_restored_over(
+    host: dict[str, str], there: str, goes_on: bool
+) -> None:
+    done = follow("postgres-lost", "gone", env={**host, "PS": there})
+    assert (done.returncode == 0) is goes_on
+    assert goes_on or "look at its disk first" in done.stdout
