@@ -24,6 +24,9 @@ _POSTGRES = (
     "wal_sender_timeout",
     "wal_receiver_timeout",
     "idle_in_transaction_session_timeout",
+    "archive_mode",
+    "archive_timeout",
+    "wal_segment_size",
 )
 _REDIS = (
     "maxmemory",

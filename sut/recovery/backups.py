@@ -45,6 +45,11 @@ def info(running: RunningStack) -> Repository:
     return Repository.parse(_run(running, REPOSITORY, "20s", "repository-info"))
 
 
+def version(running: RunningStack) -> str:
+    """What made the backups, as `pgBackRest 2.55.1`."""
+    return _run(running, REPOSITORY, "10s", "pgbackrest", "version").strip()
+
+
 def verify(running: RunningStack, limit: Duration = "120s") -> None:
     """Have every file of the repository read and its checksum compared; BackupError tells what is damaged."""
     _run(running, REPOSITORY, limit, "verify-repository")

@@ -9,6 +9,7 @@ from blackstart.model.stack import Image, Instance
 from blackstart.stack.conditions import HttpReady, Named
 from sut import certificates
 from sut.recovery import backups
+from sut.recovery.configuration import configuration
 from sut.recovery.reset import reset
 from sut.recovery.settings import (
     ARCHIVE_TIMEOUT,
@@ -115,6 +116,7 @@ stack = replace(
     instances=(_REPOSITORY, *(_changed.get(i.name, i) for i in sample.instances), _SIDE),
     steady=(*sample.steady, Named("the repository has a backup, and WAL reaches it", backups.ready)),
     reset=reset,
+    configuration=configuration,
     given=given,
     variants=(*sample.variants, *VARIANTS),
     secrets=(*sample.secrets, REPOSITORY_KEY),

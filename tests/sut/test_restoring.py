@@ -193,9 +193,9 @@ def test_a_copy_tells_which_backup_it_is_of(host: Path, monkeypatch: pytest.Monk
         (
             "P00   WARN: repo1: [CryptoError] unable to flush\n"
             "P00  ERROR: [075]: no backup set found to restore\n",
-            r"^the repository cannot be decrypted.*\(no backup set found to restore\)",
+            r"^the repository cannot be read.*\(no backup set found to restore\)",
         ),
-        ("killed\n", r"^pgbackrest restore ended with 75"),
+        ("killed\n", r"^pgBackRest ended with 75$"),
     ],
 )
 def test_a_copy_that_fails_says_why_in_one_line(

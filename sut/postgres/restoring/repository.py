@@ -14,6 +14,8 @@ from .wanted import Wanted
 _BACKREST = ("pgbackrest", f"--stanza={STANZA}")
 _ERROR = re.compile(r"ERROR: \[\d+\]: (.*)")
 _LABEL = re.compile(r"restore backup set ([^\s,]+)")
+#: Characters of an error that are shown.
+_LONGEST = 300
 _TOLD = re.compile(r"(WARN|ERROR|HINT|[a-z]Error\])")
 
 
@@ -32,8 +34,8 @@ def copy(wanted: Wanted, *, delta: bool = False) -> Copied:
     began = time.monotonic()
     done = _run([*words, "restore"])
     if done.returncode != 0:
-        print("\n".join(line for line in done.stdout.splitlines() if _TOLD.search(line)))
-        raise Failed(why(done.stdout) or f"pgbackrest restore ended with {done.returncode}")
+        print("\n".join(line[:_LONGEST] for line in done.stdout.splitlines() if _TOLD.search(line)))
+        raise Failed(why(done.stdout) or _ended(done.returncode))
     label = _LABEL.search(done.stdout)
     if label is None:
         raise Failed(f"pgBackRest does not say which backup it restored: {done.stdout[-300:]!r}")
@@ -43,18 +45,18 @@ def copy(wanted: Wanted, *, delta: bool = False) -> Copied:
 def why(output: str) -> str:
     """The error in pgBackRest's words, in one line; empty if it tells none."""
     found = _ERROR.search(output)
-    if found is None:
-        return ""
-    if "CryptoError" in output:
-        return f"the repository cannot be decrypted: the key is another, or it is damaged ({found[1]})"
-    return found[1]
+    # What is decrypted by another key is any bytes.
+    told = "".join(c if c.isprintable() else "?" for c in found[1])[:_LONGEST] if found else ""
+    if "CryptoError" in output or "unable to load info file" in output:
+        return f"the repository cannot be read: its key is another, or it is damaged ({told})"
+    return told
 
 
 def newest_segment() -> str:
     """The last segment that the archive has; empty if it has none. Raises Failed."""
     done = _run([*_BACKREST, "--output=json", "info"])
     if done.returncode != 0:
-        raise Failed(f"the repository does not answer: {why(done.stdout) or done.stdout[-300:].strip()}")
+        raise Failed(f"the repository does not answer: {why(done.stdout) or _ended(done.returncode)}")
     try:
         # What goes before the last line are warnings.
         [stanza] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -64,4 +66,12 @@ def newest_segment() -> str:
 
 
 def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return subprocess.run(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        return f"pgBackRest died of signal {-code}: is the key of the repository the right one?"
+    return f"pgBackRest ended with {code}"

@@ -46,7 +46,7 @@ archive-timeout=30
 db-timeout=120
 protocol-timeout=150
 # A node that is down is given up soon.
-io-timeout=10
+io-timeout=5
 log-level-console=warn
 log-level-file=off
 
