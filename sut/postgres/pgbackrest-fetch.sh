@@ -3,6 +3,7 @@
 #
 # To Postgres, "not there" is where the archive ends. So a recovery from a backup is only told so if it is true: while
 # the repository does not answer it is asked again, and in the end recovery is aborted rather than cut short.
+# What is not archived yet may have been received as it was written (sut/recovery/repository/receive-wal.sh).
 # A standby has its primary besides. It is told "not there" at once where the repository was silent a moment ago, or
 # said so of the same file: neither a repository that is gone nor a primary that is shall cost it, or a promotion, time.
 #   STANDBY_S   seconds that a standby waits for the repository; 3
@@ -20,6 +21,19 @@ absent=$MEMORY/fetch-absent
 
 fetch() {
   timeout -k 1 "$1" pgbackrest --stanza=main archive-get "$file" "$to"
+}
+
+# What the repository's host has received beyond the archive; of the last segment it has a part, filled with zeros.
+received() {
+  for name in "$file" "$file.partial"; do
+    if timeout -k 1 60 pgbackrest --stanza=main --raw repo-get "received/$name" > "$to.received" 2>/dev/null \
+      && [ -s "$to.received" ]; then
+      mv "$to.received" "$to"
+      return 0
+    fi
+  done
+  rm -f "$to.received"
+  return 1
 }
 
 # Whether a file was touched at most so many seconds ago.
@@ -43,7 +57,13 @@ try=1
 while :; do
   fetch 60
   code=$?
-  case $code in 0 | 1) exit "$code" ;; esac
+  case $code in
+    0) exit 0 ;;
+    1)
+      received || exit 1
+      exit 0
+      ;;
+  esac
   echo "pgbackrest-fetch: $file: pgBackRest ended with $code (try $try of $TRIES)" >&2
   [ "$try" -lt "$TRIES" ] || break
   try=$((try + 1))

@@ -182,6 +182,11 @@ def rebuild(running: RunningStack, limit: Duration = "5m") -> Restored:
     return restored(running, first)
 
 
+def ask(running: RunningStack, query: str, database: str = "postgres") -> str:
+    """The rows of `query`, bare, as the primary has them."""
+    return _ask(running, PRIMARY, query, database)
+
+
 def ask_side(running: RunningStack, query: str, database: str = "app") -> str:
     """The rows of `query`, bare, as the side cluster has them."""
     return _ask(running, SIDE, query, database)

@@ -27,7 +27,7 @@ from sut.recovery.settings import (
     ZONE,
 )
 from sut.recovery.variants import VARIANTS
-from sut.settings import POSTGRES, POSTGRES_DISK
+from sut.settings import POSTGRES, POSTGRES_DISK, REPLICATION_PASSWORD
 from sut.stack import stack as sample
 
 _PORTS = {"backup": BACKUP_PORT, "metrics": METRICS_PORT}
@@ -80,8 +80,10 @@ _REPOSITORY = Instance(
         "DIFF_EVERY_S": str(DIFF_EVERY_S),
         "INCR_EVERY_S": str(INCR_EVERY_S),
         "VERIFY_EVERY_S": str(VERIFY_EVERY_S),
+        "PRIMARY": "host=pgproxy-1 port=5000",
+        "REPLICATION_PASSWORD": REPLICATION_PASSWORD,
     },
-    calls=POSTGRES,
+    calls=(*POSTGRES, "pgproxy-1"),
     publish=("metrics",),
     ready=_METRICS,
     # What is on the disk is memory of the container's.

@@ -1,4 +1,4 @@
-"""Weakened variants of the stack `recovery`, for negative controls, beside those of the sample."""
+"""Variants of the stack `recovery` beside those of the sample: weakened ones, and one mode to run in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from blackstart.model.errors import SteadyStateError
 from blackstart.model.stack import Variant
 from blackstart.stack.provision import reconfigure
 from sut import rotation
-from sut.recovery import backups, bundle
+from sut.recovery import backups, bundle, streaming
 from sut.recovery.settings import REPOSITORY, SIDE
 from sut.settings import CONTENT_KEY, NEXT_CONTENT_KEY, POSTGRES
 
@@ -114,6 +114,12 @@ VARIANTS = (
         "every restore says that it went well, whatever came of it",
         apply=partial(_weaken, _IGNORES, (*POSTGRES, SIDE)),
         revert=partial(_strengthen, _IGNORES, (*POSTGRES, SIDE)),
+    ),
+    Variant(
+        "streaming-receiver",
+        "the repository's host receives WAL as it is written, beside the segments that are pushed to it",
+        apply=streaming.start,
+        revert=streaming.stop,
     ),
     Variant(
         "no-backup-alerts",

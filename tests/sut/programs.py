@@ -18,6 +18,7 @@ echo "pgbackrest $*" >> "$FOLDER/calls"
 [ ! -e "$FOLDER/broken" ] || exit "$(cat "$FOLDER/broken")"
 case $1 in
   archive-push) cp "$2" "$FOLDER/repository/${2##*/}" ;;
+  repo-get) [ -e "$FOLDER/repository/$2" ] || exit 1; cat "$FOLDER/repository/$2" ;;
   archive-get) [ -e "$FOLDER/repository/$2" ] || exit 1; cp "$FOLDER/repository/$2" "$3" ;;
 esac
 """

@@ -53,7 +53,22 @@ def test_what_is_there_is_fetched(programs: Programs, standby: bool) -> None:
 
 def test_a_recovery_is_told_that_the_archive_ends_only_if_it_does(programs: Programs) -> None:
     assert fetch(programs) == 1
-    assert len(programs.calls) == 1
+    assert sum("archive-get" in call for call in programs.calls) == 1
+    assert list((programs.folder / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [SEGMENT, f"{SEGMENT}.partial"])
+def test_what_was_received_as_it_was_written_stands_in_for_what_is_not_archived_yet(
+    programs: Programs, name: str
+) -> None:
+    received = programs.folder / "repository" / "received"
+    received.mkdir()
+    (received / name).write_text("received")
+    assert fetch(programs) == 0
+    assert (programs.folder / "data" / "got").read_text() == "received"
+    (programs.folder / "repository" / SEGMENT).write_text("archived")
+    assert fetch(programs) == 0
+    assert (programs.folder / "data" / "got").read_text() == "archived"
 
 
 def test_a_recovery_is_aborted_rather_than_cut_short(programs: Programs) -> None:

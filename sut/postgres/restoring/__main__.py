@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
-from .base import RUN, Failed, flagged
+from .base import RUN, Failed, alone, flagged
 from .in_place import restore_in_place
 from .rebuild import await_primary, await_recovery, bootstrap_from_repository, rebuild_from_repository
 from .side import drop_cluster, restore_cluster
@@ -23,6 +24,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "await-recovery": await_recovery,
     "await-primary": await_primary,
 }
+#: Those that make or drop a side cluster: one at a time.
+ALONE = ("restore-cluster", "drop-cluster", "verify-restore")
 #: A negative control has every restore end well, whatever came of it.
 IGNORES_ERRORS = "restore-ignores-errors"
 
@@ -38,7 +41,8 @@ def main(words: Sequence[str]) -> int:
         return 0
     RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        command(words[1:])
+        with alone() if words[0] in ALONE else nullcontext():
+            command(words[1:])
     except Failed as error:
         print(f"{words[0]}: failed: {error}", file=sys.stderr)
         return 0 if flagged(IGNORES_ERRORS) else 1

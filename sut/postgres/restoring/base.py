@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 DATA = Path(os.environ.get("PGDATA", "/var/lib/postgresql/17/main"))
@@ -41,6 +43,25 @@ def place(path: Path, text: str) -> None:
     new = path.with_name(path.name + ".new")
     new.write_text(text)
     new.replace(path)
+
+
+@contextmanager
+def alone(limit_s: float = 120.0) -> Iterator[None]:
+    """None but this program handles the side cluster here: the schedule's verification ends by dropping it.
+
+    Raises Failed.
+    """
+    with (RUN / "lock").open("w") as lock:
+
+        def taken() -> str | None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return "another restore or verification is under way"
+            return None
+
+        until("the side cluster's turn", taken, limit_s)
+        yield
 
 
 def flagged(name: str) -> bool:

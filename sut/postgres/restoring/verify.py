@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import server, side
+from . import account, server, side
 from .account import Account
 from .base import RUN, Failed, flagged, place
 from .wanted import parse
@@ -53,7 +53,8 @@ def verify_restore(words: Sequence[str]) -> None:
     What is restored is dropped again. Ends with 1 where anything was wrong, and tells it in `errors`.
     """
     wanted, _ = parse("verify-restore", words)
-    if server.is_running():
+    # Also between the steps of a restore, or after one that failed and may be tried again.
+    if server.is_running() or account.is_under_way():
         raise Failed("a side cluster is in use here: run drop-cluster when it is done with")
     began, found = time.monotonic(), Found()
     try:

@@ -6,7 +6,7 @@
 #   REPOSITORY_KEY           what encrypts the repository; without it nothing can be restored
 #   KEEP_FULL                so many full backups are kept, with what builds on them and the WAL since; 2
 #   COMPRESS                 zst (default), lz4, gz, none
-#   and those of schedule.sh
+#   PRIMARY, REPLICATION_PASSWORD   for receive-wal.sh; and those of schedule.sh
 # There is no archive-push-queue-max on purpose: beyond it pgBackRest reports success, and drops WAL.
 set -eu
 umask 077
@@ -72,4 +72,5 @@ unset BACKUP_PEM BACKUP_CA REPOSITORY_KEY
 
 schedule.sh &
 metrics.sh &
+receive-wal.sh &
 exec pgbackrest server
