@@ -41,7 +41,7 @@ def main(words: Sequence[str]) -> int:
         return 0
     RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with alone() if words[0] in ALONE else nullcontext():
+        with alone(RUN) if words[0] in ALONE else nullcontext():
             command(words[1:])
     except Failed as error:
         print(f"{words[0]}: failed: {error}", file=sys.stderr)

@@ -46,12 +46,12 @@ def place(path: Path, text: str) -> None:
 
 
 @contextmanager
-def alone(limit_s: float = 120.0) -> Iterator[None]:
+def alone(folder: Path, limit_s: float = 120.0) -> Iterator[None]:
     """None but this program handles the side cluster here: the schedule's verification ends by dropping it.
 
-    Raises Failed.
+    The lock is in `folder`. Raises Failed.
     """
-    with (RUN / "lock").open("w") as lock:
+    with (folder / "lock").open("w") as lock:
 
         def taken() -> str | None:
             try:
