@@ -1,14 +1,13 @@
 #!/bin/sh
 # An idle Postgres host without Patroni: here restore-cluster makes a side cluster, and verify-restore examines the
 # latest backup.
-#   VERIFY_EVERY_S   seconds from one verification to the next; 0 (default) for none on a schedule
-#   VERIFY_AFTER_S   seconds until the first one; 60
+#   VERIFY_EVERY_S   seconds until the first verification, and from one to the next; 0 (default) for no schedule
 set -eu
 
-: "${VERIFY_EVERY_S:=0}" "${VERIFY_AFTER_S:=60}"
+: "${VERIFY_EVERY_S:=0}"
 expect-verification
 serve-metrics.sh &
-due=$(($(date +%s) + VERIFY_AFTER_S))
+due=$(($(date +%s) + VERIFY_EVERY_S))
 while :; do
   now=$(date +%s)
   if [ "$VERIFY_EVERY_S" -gt 0 ] && [ "$now" -ge "$due" ]; then
