@@ -36,6 +36,8 @@ class InstancesLost(Fault):
     mode: ClassVar[Mode] = Mode.GONE
     takes_out: ClassVar[bool] = True
     holds_down: ClassVar[bool] = True
+    # What is removed is not there after a reboot either.
+    persistent: ClassVar[bool] = True
     capabilities: ClassVar[tuple[str, ...]] = ("kill", "exec", "replace")
     lasts: ClassVar[bool] = False
     grace: ClassVar[float] = 30.0
