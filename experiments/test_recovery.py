@@ -210,14 +210,14 @@ def test_credentials_compromised(drill: Drill) -> None:
     sample = drill.stack
     with compromised(sample) as intruder:
         drill.hold(f"{OLD_S + 5}s")
-        before = rows(sample)
+        before, since = rows(sample), backups.now(sample)
         drill.inject(mistake(drill, psql=intruder))
         deleted, later = rows(sample), backups.now(sample)
         steps = ("find", "sessions", "shut-out", "rotate", "refused")
         if drill.follow("credentials-compromised", *steps, env={"ROLE": ROLE, "LEAKED": LEAKED}).ran:
             replies = [ask(sample, question(), bearer=new_token()) for _ in range(9)]
             drill.count("wrong_answers", sum(reply.status != 200 for reply in replies))
-        merged_back(drill, {"TYPE": "lsn"}, before, deleted, later)
+        merged_back(drill, {"TYPE": "lsn", "SINCE": since}, before, deleted, later)
     drill.observe(limit="30s")
 
 

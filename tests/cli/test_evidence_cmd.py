@@ -127,7 +127,7 @@ def test_wrong_usage_exits_3_with_nothing_on_stdout(arguments: tuple[str, ...], 
         (("--verify", "."), "no evidence"),
         (("--verify", ".", "--public-key", "missing"), "cannot be read"),
         (("missing", "--targets", "rto=soon"), "not a duration"),
-        (("missing", "--key", "missing"), "cannot be read"),
+        ((".", "--key", "missing"), "cannot be read"),
     ],
 )
 def test_what_prevents_an_answer_exits_3_and_is_said(arguments: tuple[str, ...], said: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 from blackstart.runbook.parse import read_runbook
 
 ROOT = Path(__file__).parents[2]
-#: Where the log is, and its oldest segment that is of the timeline of now.
-PLACE, OLDEST = "/data/pg_wal", "000000020000000000000003"
-LISTED = f"000000010000000000000009 {OLDEST} 000000020000000000000004 00000002.history archive_status"
+#: Where the log is, its oldest segment that is of the timeline of now, and the one that is written.
+PLACE, OLDEST, NEWEST = "/data/pg_wal", "000000020000000000000003", "000000020000000000000004"
+LISTED = f"000000010000000000000009 {OLDEST} {NEWEST} 00000002.history archive_status"
 #: The answers of the engine's command line, by what it is asked; what it does not know ends with 1.
 DOCKER = rf"""#!/bin/bash
 all="$*"
@@ -21,11 +21,12 @@ case $all in
   *pg_is_in_recovery*) case $all in *-pg-2*) echo f ;; *) echo t ;; esac ;;
   *pg_relation_filenode*) echo 1663/16384/16500 ;;
   *data_directory*) echo {PLACE} ;;
-  *'left(pg_walfile_name'*) echo 00000002 ;;
+  *'pg_walfile_name'*) echo {NEWEST} ;;
   *'ls {PLACE}'*) printf '%s\n' {LISTED} ;;
+  *to_char*) echo "$all" | sed "s/.*timestamptz '\([^']*\)'.*/\1/" ;;
   *"interval '1 microsecond'"*) echo "$all" | sed "s/.*timestamptz '\([^']*\)'.*/before \1/" ;;
-  *'pg_waldump -p {PLACE} --rmgr=Heap --relation=1663/16384/16500 {OLDEST}') cat "$LOGS/heap"; exit 1 ;;
-  *'pg_waldump -p {PLACE} --rmgr=Transaction'*' {OLDEST}') cat "$LOGS/transactions"; exit 1 ;;
+  *'pg_waldump -p {PLACE} --rmgr=Heap --relation=1663/16384/16500 {OLDEST} {NEWEST}') cat "$LOGS/heap"; exit 1 ;;
+  *'pg_waldump -p {PLACE} --rmgr=Transaction'*' {OLDEST} {NEWEST}') cat "$LOGS/transactions"; exit 1 ;;
   'ps '*) echo "${{PS:-}}" ;;
   *) echo "unexpected: $all" >&2; exit 1 ;;
 esac
@@ -50,7 +51,11 @@ HEAP = (
     + heap(1742, "0/03000108", "DELETE xmax: 1742, off: 2, infobits: [KEYS_UPDATED]")
     + heap(1742, "0/03000148", "DELETE xmax: 1742, off: 3, infobits: [KEYS_UPDATED]")
 )
-TRANSACTIONS = commit(1742, "0/03000188", "2026-01-31 12:00:00.123456")
+TRANSACTIONS = (
+    commit(740, "0/03000048", "2026-01-31 12:00:09.000000")
+    + commit(741, "0/03000070", "2026-01-31 12:00:00.000001")
+    + commit(1742, "0/03000188", "2026-01-31 12:00:00.123456")
+)
 DROPPED = (
     commit(1750, "0/03000200", "2026-01-31 12:00:05.000001", "; rels: base/16384/16490")
     + commit(
@@ -92,6 +97,16 @@ def test_the_moment_of_a_delete_is_that_of_the_transaction_that_deleted_most(
     done = follow("rows-deleted", "find", "moment", env=host, show="$XID $COMMIT_LSN $BEFORE_TIME $PRIMARY")
     assert done.returncode == 0, done.stderr
     assert "shown: 1742 0/03000188 before 2026-01-31 12:00:00.123456 UTC bs-r1-pg-2" in done.stdout
+
+
+def test_the_moment_of_a_delete_is_not_before_all_was_still_well(
+    host: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "heap").write_text(HEAP)
+    (tmp_path / "transactions").write_text(TRANSACTIONS)
+    env = {**host, "SINCE": "2026-01-31 12:00:05"}
+    done = follow("rows-deleted", "find", "moment", env=env, show="$XID $COMMIT_LSN")
+    assert "shown: 740 0/03000048" in done.stdout, done.stderr
 
 
 def test_where_nothing_was_deleted_there_is_no_moment(host: dict[str, str], tmp_path: Path) -> None:
