@@ -101,11 +101,11 @@ def _rpo(bound: Any, found: Measured) -> tuple[str, Verdict]:
 
 
 def _gives_up(bound: Any, found: Measured) -> tuple[str, Verdict]:
-    """How old it may be, `rpo` judges; what was acknowledged after the fault is not given up."""
+    """How old it may be, `rpo` judges; what came after it had its effect is not given up."""
     if bound != ["lost"]:
         raise ConfigError(f"only ['lost'] can be given up, not {bound!r}")
     if found.rpo.after:
-        return f"{found.rpo.after} of {found.rpo.lost} lost came after the fault had begun", Verdict.FAIL
+        return f"{found.rpo.after} of {found.rpo.lost} lost came after the fault had its effect", Verdict.FAIL
     return f"{found.rpo.lost} lost", Verdict.PASS
 
 

@@ -11,7 +11,7 @@ from blackstart.measure.episodes import Episode, episodes
 from blackstart.measure.load import Load, load_of
 from blackstart.measure.outages import Outage, clusters
 from blackstart.measure.phases import Phase, bounds, phases
-from blackstart.measure.rpo import Loss, loss
+from blackstart.measure.rpo import Loss, effect, loss
 from blackstart.measure.rto import Recovery, recoveries, worst_of
 
 
@@ -87,7 +87,7 @@ def measured(history: History, events: Events) -> Measured:
         outages=outages,
         strays=[cluster for cluster in found if cluster.stray],
         rto=worst_of(recovered),
-        rpo=loss(checked.ledger, events.faults),
+        rpo=loss(checked.ledger, events.faults, effect(events)),
         phases=phases(load, during),
         checked=checked,
         during=during,

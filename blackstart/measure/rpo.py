@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from blackstart.history.records import INFO, FaultSpan
+from blackstart.history.records import INFO, Events, FaultSpan
 from blackstart.measure.checkers import lost_writes
 from blackstart.measure.ledger import Ledger
 
@@ -15,7 +15,7 @@ from blackstart.measure.ledger import Ledger
 class Loss:
     """Counts of writes; `oldest` in ns: 0 when nothing is lost, None when no fault tells the age.
 
-    `after` of the lost were first acknowledged after the last fault had begun: no fault explains them.
+    `after` of the lost were begun after the last fault had its effect: no fault explains them.
     """
 
     lost: int
@@ -25,8 +25,21 @@ class Loss:
     after: int = 0
 
 
-def loss(ledger: Ledger, faults: Iterable[FaultSpan]) -> Loss:
-    """Age of a lost write: from the invoke of its first acknowledged attempt to the next fault's begin."""
+def effect(events: Events) -> int | None:
+    """When the last fault was seen to be in force: its bite, or its begin where no bite is told; ns."""
+    bites = (
+        line["time"]
+        for line in events.lines
+        if (line.get("source"), line.get("event")) == ("injection", "bite")
+    )
+    return max([*(fault.begin for fault in events.faults), *bites], default=None)
+
+
+def loss(ledger: Ledger, faults: Iterable[FaultSpan], effect: int | None = None) -> Loss:
+    """Age of a lost write: from the invoke of its first acknowledged attempt to the next fault's begin.
+
+    What destroys takes a while: until its `effect` what is acknowledged may still go to what is destroyed.
+    """
     begins = sorted(fault.begin for fault in faults)
     invoked, attempt = ledger.history.invoked, ledger.writes.ack_op
     gone = [invoked[attempt[write]] for write in lost_writes(ledger)]
@@ -37,7 +50,7 @@ def loss(ledger: Ledger, faults: Iterable[FaultSpan]) -> Loss:
         oldest=_oldest(gone, begins),
         indeterminate=len(unsure),
         recovered=sum(1 for held in unsure if held),
-        after=sum(1 for invoke in gone if begins and invoke >= begins[-1]),
+        after=sum(1 for invoke in gone if effect is not None and invoke >= effect),
     )
 
 

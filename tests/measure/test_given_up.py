@@ -39,7 +39,14 @@ def test_without_a_bound_on_its_age_nothing_is_given_up(tmp_path: Path) -> None:
 def test_what_was_acknowledged_after_the_fault_is_not_given_up(tmp_path: Path) -> None:
     events = (objectives(rpo="1s", **KNOWING), begin(3), end(6))
     assert verdict(GONE, tmp_path, *events) == "fail"
-    assert one(GONE, tmp_path, "gives_up", *events).measured == "1 of 1 lost came after the fault had begun"
+    found = one(GONE, tmp_path, "gives_up", *events)
+    assert found.measured == "1 of 1 lost came after the fault had its effect"
+
+
+def test_what_destroys_takes_until_its_bite(tmp_path: Path) -> None:
+    bite = {"time": 4_500_000_000, "source": "injection", "event": "bite"}
+    events = (objectives(rpo="1s", **KNOWING), begin(3), bite, end(6))
+    assert verdict(GONE, tmp_path, *events) == "pass"
 
 
 def test_nothing_else_is_given_up(tmp_path: Path) -> None:

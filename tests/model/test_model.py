@@ -82,9 +82,7 @@ def test_a_stack_that_calls_what_is_not_there_is_refused() -> None:
 def test_objectives_round_trip_and_refuse_the_unknown() -> None:
     objectives = Objectives(rto="10s", lost=0, availability=0.85)
     assert Objectives.from_dict(objectives.to_dict()) == objectives
-    with pytest.raises(
-        ConfigError, match="unknown objective speed; known: alerts_missing, attempts, "
-    ):
+    with pytest.raises(ConfigError, match="unknown objective speed; known: alerts_missing, attempts, "):
         Objectives.from_dict({"speed": 1})
     with pytest.raises(ConfigError, match="from 0 to 1"):
         Objectives(availability=85)

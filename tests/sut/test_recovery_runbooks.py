@@ -25,7 +25,7 @@ case $all in
   *'ls {PLACE}'*) printf '%s\n' {LISTED} ;;
   *to_char*) echo "$all" | sed "s/.*timestamptz '\([^']*\)'.*/\1/" ;;
   *"interval '1 microsecond'"*) echo "$all" | sed "s/.*timestamptz '\([^']*\)'.*/before \1/" ;;
-  *'pg_waldump -p {PLACE} --rmgr=Heap --relation=1663/16384/16500 {OLDEST} {NEWEST}') cat "$LOGS/heap"; exit 1 ;;
+  *'--rmgr=Heap --relation=1663/16384/16500 {OLDEST} {NEWEST}') cat "$LOGS/heap"; exit 1 ;;
   *'pg_waldump -p {PLACE} --rmgr=Transaction'*' {OLDEST} {NEWEST}') cat "$LOGS/transactions"; exit 1 ;;
   'ps '*) echo "${{PS:-}}" ;;
   *) echo "unexpected: $all" >&2; exit 1 ;;
