@@ -16,7 +16,7 @@ from tests.faults.catalogue import ON_SMALL
 pytestmark = pytest.mark.integration
 
 #: A pod that lost its sidecar gets its edges back by `blackstart heal`, which its command names.
-BY_HEAL = {"node_kill"}
+BY_HEAL = {"node_kill", "instances_lost"}
 
 
 @pytest.mark.parametrize("fault", [f for kind, f in ON_SMALL.items() if kind not in BY_HEAL], ids=str)
