@@ -15,7 +15,7 @@ from tests.faults.catalogue import ON_SMALL
 
 pytestmark = pytest.mark.integration
 
-#: A pod that lost its sidecar gets its edges back by `blackstart heal`, which its command names.
+#: What is to be made anew is made by `blackstart heal`, which their commands name.
 BY_HEAL = {"node_kill", "instances_lost"}
 
 
