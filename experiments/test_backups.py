@@ -167,7 +167,7 @@ def test_wrong_key(drill: Drill) -> None:
 )
 def test_repository_full(drill: Drill) -> None:
     sample = drill.stack
-    with drill.inject(disk_full(REPOSITORY, max_duration=LONG)):
+    with drill.inject(disk_full(REPOSITORY, allow_total_loss=True, max_duration=LONG)):
         # A segment must wait for 20 s before anybody is told, and 5 s more.
         drill.hold("50s")
         drill.count("alerts_missing", silent(sample, "ArchivingFails", "RepositoryNearlyFull"))
@@ -285,7 +285,8 @@ def test_verification_overdue(drill: Drill) -> None:
     # The first is due after a minute; without one it is overdue after 70 s.
     period_s = 20
     with verified_every(drill.stack, period_s):
-        with drill.inject(suspend(SIDE, process="restore-host.sh", max_duration=LONG)):
+        asleep = suspend(SIDE, process="restore-host.sh", allow_total_loss=True, max_duration=LONG)
+        with drill.inject(asleep):
             drill.hold("85s")
             drill.count("alerts_missing", silent(drill.stack, "RestoreVerificationOverdue"))
         drill.follow("restore-unverified", "find", "go-on", "scheduled", env={"PERIOD_S": str(period_s)})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 
+from blackstart.model.errors import SteadyStateError
+from blackstart.platforms.waiting import wait_until
 from sut import load, patroni
 from sut.recovery import backups
 from sut.settings import POSTGRES
@@ -21,7 +23,7 @@ def reset(running: RunningStack) -> None:
     """As the sample's; besides, Patroni is not in pause, there is no side cluster, and there is a cluster.
 
     One whose nodes have all lost their data is restored from the repository; one that was made anew is taken
-    for the repository's own. Raises HarnessError, and what the sample's raises.
+    for the repository's own. A primary with damaged pages is replaced. Raises HarnessError, and what the sample's raises.
     """
     _resume(running)
     load.reset(running)
@@ -35,6 +37,29 @@ def reset(running: RunningStack) -> None:
             backups.rebuild(running)
     if backups.info(running).system_id not in ("", backups.system_id(running)):
         backups.adopt(running)
+    _copy_what_is_damaged(running)
+
+
+def _copy_what_is_damaged(running: RunningStack) -> None:
+    """A primary that has met damaged pages hands over, and copies everything from its successor."""
+    if backups.ask(running, "SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database") == "0":
+        return
+    [damaged] = [instance.name for instance in running.resolve(backups.PRIMARY)]
+    [other] = [name for name in POSTGRES if name != damaged]
+    handing = {"leader": damaged, "candidate": other}
+    _tell(running, damaged, "/switchover", handing)
+    _tell(running, damaged, "/reinitialize", {"force": True})
+    backups.await_primary(running, _LIMIT)
+
+
+def _tell(running: RunningStack, name: str, path: str, words: dict[str, Any]) -> None:
+    """Ask a node's Patroni until it says yes; it refuses while something else is under way."""
+
+    def refused() -> str | None:
+        answer = requests.post(running.url(name, "patroni", path), json=words, timeout=30)
+        return None if answer.ok else f"{answer.status_code}: {answer.text.strip()[:200]}"
+
+    wait_until(f"{path} of {name}", refused, limit=_LIMIT, every=0.5, error=SteadyStateError)
 
 
 def _resume(running: RunningStack) -> None:

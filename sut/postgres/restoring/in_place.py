@@ -80,6 +80,8 @@ def open_again() -> None:
     own = patroni.own_name()
     others = [member for member in patroni.members() if member.name != own]
     patroni.resume()
+    # What it logs went to a file of this restore until now.
+    patroni.restart()
     for member in others:
         patroni.reinitialise(member)
     account.no_longer_under_way()

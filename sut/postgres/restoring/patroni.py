@@ -68,6 +68,11 @@ def resume() -> None:
     until("Patroni out of its pause", lambda: "not yet" if _paused() else None, _LOOP_LIMIT_S)
 
 
+def restart() -> None:
+    """Have Patroni start this host's Postgres again: its log goes where the node's goes. Raises Failed."""
+    _call("POST", "/restart", {})
+
+
 def await_leader() -> float:
     """Wait until this host's Postgres is the primary that Patroni says it is; seconds. Raises Failed."""
 
