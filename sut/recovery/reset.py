@@ -23,7 +23,8 @@ def reset(running: RunningStack) -> None:
     """As the sample's; besides, Patroni is not in pause, there is no side cluster, and there is a cluster.
 
     One whose nodes have all lost their data is restored from the repository; one that was made anew is taken
-    for the repository's own. A primary with damaged pages is replaced. Raises HarnessError, and what the sample's raises.
+    for the repository's own. A primary with damaged pages is replaced. Raises HarnessError, and what the
+    sample's raises.
     """
     _resume(running)
     load.reset(running)
