@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -46,13 +47,17 @@ def postgres(running: RunningStack) -> str | None:
     return conditions.postgres(running) or follows(running, (settings.POSTGRES,))
 
 
-def follows(running: RunningStack, nodes: tuple[str, ...]) -> str | None:
-    """The region of these nodes has a standby leader, and all of them stream; or what is wrong."""
-    cluster = conditions.get(running.url(nodes[0], "patroni", "/cluster")).json()
-    members: dict[str, dict[str, Any]] = {m["name"]: m for m in cluster["members"]}
-    shown = ", ".join(f"{n} {m.get('role')} {m.get('state')}" for n, m in members.items()) or "no member"
-    leaders = [name for name, m in members.items() if m.get("role") == "standby_leader"]
-    streaming = [name for name, m in members.items() if m.get("state") == "streaming"]
+def follows(running: RunningStack, nodes: Collection[str]) -> str | None:
+    """The region of these nodes follows the other one, by its Patroni; or what is wrong."""
+    return streams(conditions.get(running.url(next(iter(nodes)), "patroni", "/cluster")).json(), nodes)
+
+
+def streams(cluster: Mapping[str, Any], nodes: Collection[str]) -> str | None:
+    """By what Patroni tells of a region: a standby leader, and all nodes stream; or what is wrong."""
+    members = cluster["members"]
+    shown = ", ".join(f"{m['name']} {m.get('role')} {m.get('state')}" for m in members) or "no member"
+    leaders = [m["name"] for m in members if m.get("role") == "standby_leader"]
+    streaming = [m["name"] for m in members if m.get("state") == "streaming"]
     return None if len(leaders) == 1 and sorted(streaming) == sorted(nodes) else shown
 
 
