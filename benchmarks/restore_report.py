@@ -118,7 +118,7 @@ def _row(group: Sequence[Round]) -> str:
         return f"{statistics.median(values):.2f}"
 
     peers = [each.cp_s for each in group if each.cp_s is not None]
-    copy, whole = map(_interval, against_cp(group)) if peers else ("", "")
+    against = [_interval(each) for each in against_cp(group)] if peers else ["", ""]
     cells = [
         sizes.shown(group[0].size),
         sizes.shown(statistics.median(each.wal for each in group)),
@@ -128,8 +128,7 @@ def _row(group: Sequence[Round]) -> str:
         middle(each.open_s for each in group),
         middle(each.total_s for each in group),
         middle(peers) if peers else "",
-        copy,
-        whole,
+        *against,
     ]
     return f"| {' | '.join(cells)} |"
 

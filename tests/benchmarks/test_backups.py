@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import docker
 import pytest
 
 from benchmarks.backups import Hosts, Settings, replayed
@@ -42,7 +43,8 @@ def test_a_log_that_does_not_tell_is_refused(left_out: str) -> None:
 
 def test_what_belongs_to_a_run_is_named_by_it_and_its_password_is_not_shown() -> None:
     # No engine is asked for a name.
-    given = Hosts("bench-1", Settings(), DockerPlatform.__new__(DockerPlatform), "top-secret", 1234)
+    client = docker.DockerClient("unix:///nowhere", version="1.41")
+    given = Hosts("bench-1", Settings(), DockerPlatform(client), "top-secret", 1234)
     assert given.container("pg-1") == "blackstart-bench-1-pg-1"
     assert given.volume("pg-1") == "blackstart-bench-1-pg-1-disk"
     assert "port=1234" in given.address
