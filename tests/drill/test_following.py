@@ -138,17 +138,25 @@ def test_a_step_that_must_fail_and_does_so_loudly_is_as_it_must_be(attempt: Atte
 
 
 @pytest.mark.parametrize(
-    ("step", "told"),
+    ("step", "told", "counts"),
     [
-        ("mute", "lost: mute went well, and had to fail with 'wrong key'"),
-        ("corrupt", r"lost: corrupt failed \(exit 28\) without saying 'wrong key': ERROR: checksum"),
+        ("mute", "lost: mute went well, and had to fail with 'wrong key'", [1, 2]),
+        ("corrupt", r"lost: corrupt failed \(exit 28\) without saying 'wrong key': ERROR: checksum", [0, 0]),
     ],
 )
-def test_a_damage_of_which_nobody_is_told_is_counted(attempt: Attempt, step: str, told: str) -> None:
+def test_a_damage_of_which_nobody_is_told_is_counted(
+    attempt: Attempt, step: str, told: str, counts: list[int]
+) -> None:
     follow(attempt, step, fails="wrong key", check=False)
     with pytest.raises(RunbookFailed, match=told):
         follow(attempt, step, fails="wrong key")
-    assert [e["value"] for e in events(attempt, "drill")] == [1, 2]
+    assert [e["value"] for e in events(attempt, "drill")] == counts
+
+
+def test_a_step_that_is_not_done_in_time_is_neither_detected_nor_undetected(attempt: Attempt) -> None:
+    with pytest.raises(RunbookFailed, match="lost: long was not done within 500 ms"):
+        follow(attempt, "long", limit_s=0.5, fails="wrong key")
+    assert events(attempt, "drill") == []
 
 
 def test_a_step_before_the_one_that_must_fail_must_not(attempt: Attempt) -> None:
