@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -164,8 +165,14 @@ def test_the_image_of_postgres_has_the_program_that_the_runbook_calls() -> None:
     assert (ROOT / "sut" / "postgres" / "await-replay.sh").stat().st_mode & 0o100
 
 
-def test_the_first_region_follows_as_the_fence_of_the_runbook_has_it() -> None:
-    page = (ROOT / "runbooks" / "region-lost.md").read_text()
-    for name, value in regions.following(settings.PROXY, settings.SLOT_OF_FIRST).items():
-        shown = str(value).replace("'", '"') if isinstance(value, list | int) else f'"{value}"'
-        assert f'"{name}": {shown}' in page
+@pytest.mark.parametrize(
+    ("page", "proxy", "slot"),
+    [
+        ("region-lost", settings.PROXY, settings.SLOT_OF_FIRST),
+        ("region-failback", settings.FIRST_PROXY, settings.SLOT_OF_SECOND),
+    ],
+)
+def test_the_runbooks_have_a_region_follow_the_same_way(page: str, proxy: str, slot: str) -> None:
+    text = (ROOT / "runbooks" / f"{page}.md").read_text()
+    for name, value in regions.following(proxy, slot).items():
+        assert f'"{name}": {json.dumps(value)}' in text
