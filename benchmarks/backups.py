@@ -347,8 +347,8 @@ def _launch(given: Hosts, images: Sequence[Image], tags: Mapping[str, str]) -> N
 
 def _prepare(given: Hosts) -> None:
     """Make a cluster that archives, and have the repository take it for its own."""
-    made = ("--data-checksums", "--no-sync", "--encoding=UTF8", "--locale-provider=builtin")
-    made += ("--locale=C.UTF-8", "--auth-local=trust", "--auth-host=scram-sha-256")
+    locale = ("--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8")
+    made = ("--data-checksums", "--no-sync", *locale, "--auth-local=trust", "--auth-host=scram-sha-256")
     segment = f"--wal-segsize={given.settings.segment_mb}"
     given.run(DATABASE, "initdb", "-D", DATA, "-U", "postgres", *made, segment, user="postgres")
     _append(

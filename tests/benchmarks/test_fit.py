@@ -72,7 +72,7 @@ def test_what_slows_both_of_a_pair_does_not_count() -> None:
 
 def test_of_one_pair_nothing_is_known_but_itself() -> None:
     found = ratio([(3, 2)])
-    assert (found.value, found.lo, found.hi) == (pytest.approx(1.5), 0, math.inf)
+    assert (found.value, found.lo, found.hi) == pytest.approx((1.5, 0, math.inf))
     with pytest.raises(ValueError, match="needs a pair"):
         ratio([])
 

@@ -19,7 +19,7 @@ TRIALS = [taken("10s", age) for age in (1.0, 7.5, 11.0)] + [taken("stream", 0.0,
 
 def test_lost_is_what_was_acknowledged_and_is_not_found() -> None:
     acknowledged = {1: 10.0, 2: 10.5, 3: 11.0, 4: 12.25}
-    assert lost(acknowledged, {1, 2, 99}, killed=12.0) == (2, pytest.approx(1.0))
+    assert lost(acknowledged, {1, 2, 99}, killed=12.0) == pytest.approx((2, 1.0))
 
 
 def test_a_write_that_began_after_the_kill_has_no_age() -> None:
