@@ -111,7 +111,8 @@ class Follower:
         self._begins += 1
         last = self._begins == len(self._blocks)
         self._attempt.session.progress.say(f"{self._runbook}: {block.name}")
-        self._record("begin", block, **({"fails": self._fails} if self._fails and last else {}))
+        fails = {"fails": self._fails} if self._fails and last else {}
+        self._record("begin", block, sha256=block.digest, **fails)
 
     def _ended(self, done: Done) -> None:
         cut: dict[str, Any] = {"cut": done.cut} if done.cut else {}

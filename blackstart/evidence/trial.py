@@ -121,6 +121,7 @@ def _step(step: RunbookStep) -> Facts:
         "runbook": step.runbook,
         "step": step.name,
         "phase": step.phase,
+        "sha256": step.sha256,
         "must_fail": bool(step.fails),
         "begin_s": step.begin / 1e9,
         "end_s": None if step.end is None else step.end / 1e9,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -101,6 +102,8 @@ def test_the_steps_act_on_the_drills_own_stack_and_are_recorded(
     step = {"runbook": "lost", "step": "find", "phase": "detect"}
     assert told[:2] == [{"event": "begin", **step, "exit": None}, {"event": "end", **step, "exit": 0}]
     assert [line["step"] for line in told] == ["find", "find", "copy", "copy"]
+    code = PAGE.split("```sh {name=find phase=detect}\n")[1].split("```")[0]
+    assert events(attempt)[0]["sha256"] == sha256(code.encode()).hexdigest()
     assert SECRET not in attempt.events.path.read_text()
     assert attempt.schedule == [{"action": "follow", "runbook": "lost", "steps": ["find", "copy"]}]
 

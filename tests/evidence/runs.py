@@ -82,12 +82,12 @@ def restored() -> list[dict[str, Any]]:
 def followed() -> list[dict[str, Any]]:
     """Three steps of a runbook, as `drill.follow` writes them."""
     steps = (("find", "detect", 8.6, 9.0), ("restore", "copy", 9.0, 12.1), ("compare", "verify", 12.1, 12.9))
-    told = {"runbook": "rows-deleted"}
+    told, code = {"runbook": "rows-deleted"}, "a1" * 32
     return [
         event
         for name, phase, begin, end in steps
         for event in (
-            at(begin, "runbook", "begin", **told, step=name, phase=phase),
+            at(begin, "runbook", "begin", **told, step=name, phase=phase, sha256=code),
             at(
                 end,
                 "runbook",

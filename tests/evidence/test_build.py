@@ -83,6 +83,16 @@ def test_the_steps_of_the_runbook_are_told_with_their_outcome(built: Built) -> N
         ("restore", "copy", 0, ""),
         ("compare", "verify", 0, ""),
     ]
+    assert {s["sha256"] for s in steps} == {"a1" * 32}
+
+
+def test_steps_of_which_no_hash_is_recorded_are_not_called_as_written(own_run: Path, tmp_path: Path) -> None:
+    trial = own_run / DRILL / "trial-1"
+    step = {"runbook": "rows-deleted", "step": "tell", "phase": None}
+    end = at(20.2, "runbook", "end", **step, exit=0, output="")
+    add(trial, at(20.0, "runbook", "begin", **step), end)
+    shown = [c["shown"] for c in build(own_run, tmp_path / "out", KEY).facts["criteria"]]
+    assert "1 runbook followed step by step (rows-deleted): 4 of 4 steps ended as they must." in shown
 
 
 def test_a_target_is_compared_with_what_was_measured(run: Path, built: Built, tmp_path: Path) -> None:
