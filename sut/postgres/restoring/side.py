@@ -14,7 +14,8 @@ STEPS = ("copy", "replay")
 
 def _settings() -> list[str]:
     return [
-        f"listen_addresses=127.0.0.1,{server.own_address()}",
+        # It knows the passwords of the past: who asks it does so on this host.
+        "listen_addresses=",
         f"hba_file={server.HBA}",
         "cluster_name=restored",
         # It continues under a timeline that the cluster's own next failover may use as well.
