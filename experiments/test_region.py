@@ -1,7 +1,16 @@
 """A region is lost and the other one serves; later the first serves again. By the runbooks' own steps."""
 
-from blackstart import BlastRadius, Control, Drill, Objectives, edge_latency, experiment, instances_lost
-from fixtures.region import LONG, served_by_second
+from blackstart import (
+    BlastRadius,
+    Control,
+    Drill,
+    Objectives,
+    edge_latency,
+    experiment,
+    instances_lost,
+    node_kill,
+)
+from fixtures.region import LONG, reconnected, served_by_second
 from sut.region import settings
 
 #: The second region is not waited for. What it may lack is what was under way, and what one machine with two
@@ -25,6 +34,25 @@ def test_region_lost(drill: Drill) -> None:
     drill.follow("region-lost", "find", "alerted", "confirm-lost", "fence", "promote", "serve", "verify")
     # Nobody follows the second region now. It is copied while clients go on.
     drill.follow("region-failback", "find", "provision", "copy")
+    drill.observe(limit="60s")
+
+
+@experiment(
+    stack="region",
+    hypothesis="When the region that was given up comes back with all that it had, it follows the one that "
+    "serves now: no client ever has a write acknowledged by a second primary.",
+    runbook="region-lost",
+    objectives=Objectives(rpo=UNDER_WAY, gives_up=["lost"], duplicate=0, split_brain=0),
+    control=Control(variant="no-fence", breaks="split_brain"),
+    expects_alert="PostgresNoPrimary",
+    blast_radius=BlastRadius(instances=2, zones=2),
+)
+def test_region_back(drill: Drill) -> None:
+    with drill.inject(node_kill("postgres", allow_total_loss=True, max_duration=LONG)):
+        drill.follow("region-lost", "find", "alerted", "confirm-lost", "fence", "promote", "serve", "verify")
+    # Longer than the lease of whoever led: by then a node may be primary if nothing forbids it.
+    drill.hold("30s")
+    reconnected(drill.stack)
     drill.observe(limit="60s")
 
 

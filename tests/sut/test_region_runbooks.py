@@ -14,7 +14,7 @@ from blackstart.runbook.parse import read_runbook
 
 ROOT = Path(__file__).parents[2]
 FOLLOWS = {"host": "pgproxy-r1", "port": 5000}
-#: The engine: ports are names, etcd's keys are files, and python3 inside a container is that of this host.
+#: The engine: ports are names, etcd's configuration is a file, and the image's program is that of this tree.
 DOCKER = r"""#!/bin/bash
 all="$*"
 echo "$all" >> "$FOLDER/calls"
@@ -25,7 +25,7 @@ case $all in
   *' get --print-value-only '*) cat "$FOLDER/config" ;;
   *' put '*) printf '%s' "${@: -1}" > "$FOLDER/config" ;;
   *' del '*) ;;
-  *python3*) shift 3; exec "$@" ;;
+  *follow-region*) shift 4; exec python3 "$FOLLOW_REGION" "$@" ;;
   *psql*NOT\ pg_is_in_recovery*) echo "${WRITABLE:-f}" ;;
   *psql*) echo 0 ;;
   *) echo "unexpected: $all" >&2; exit 1 ;;
@@ -51,7 +51,13 @@ def host(tmp_path: Path) -> dict[str, str]:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     (tmp_path / "config").write_text(json.dumps({"ttl": 20, "slots": {"region_two": {"type": "physical"}}}))
-    return {"PATH": f"{tmp_path}:{os.environ['PATH']}", "FOLDER": str(tmp_path), "RUN": "r1"}
+    return {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "FOLDER": str(tmp_path),
+        "FOLLOW_REGION": str(ROOT / "sut" / "postgres" / "follow-region"),
+        "SWITCH": str(tmp_path / "no-fence"),
+        "RUN": "r1",
+    }
 
 
 def follow(runbook: str, *steps: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -97,6 +103,13 @@ def test_the_fence_stops_who_is_left_and_has_the_lost_region_follow(host: dict[s
     told = config(host)
     assert told["ttl"] == 20 and "slots" not in told
     assert FOLLOWS.items() <= told["standby_cluster"].items()
+
+
+def test_the_control_leaves_the_lost_region_as_it_was(host: dict[str, str]) -> None:
+    Path(host["SWITCH"]).touch()
+    before = config(host)
+    assert follow("region-lost", "find", "fence", env=host).returncode == 0
+    assert config(host) == before
 
 
 def test_without_an_answer_of_the_lost_regions_store_nothing_is_fenced_and_it_is_said(

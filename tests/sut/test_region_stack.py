@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from sut.settings import APPS, FRONTS, POSTGRES, WORKERS
 from sut.stack import stack as sample
 
 ROOT = Path(__file__).parents[2]
+POSTGRES_IMAGE = ROOT / "sut" / "postgres"
+PROGRAMS = ("await-replay.sh", "follow-region")
 SECOND = {
     settings.ETCD,
     settings.POSTGRES,
@@ -157,22 +161,25 @@ def test_the_faults_of_the_variants_meet_edges_that_there_are() -> None:
 
 @pytest.mark.parametrize("flag", re.findall(r'/(no-[a-z-]+)"', Path(variants.__file__).read_text()))
 def test_a_file_that_takes_a_protection_away_is_looked_for(flag: str) -> None:
-    assert flag in (ROOT / "sut" / "postgres" / "await-replay.sh").read_text()
+    assert any(flag in (POSTGRES_IMAGE / program).read_text() for program in PROGRAMS)
 
 
-def test_the_image_of_postgres_has_the_program_that_the_runbook_calls() -> None:
-    assert "await-replay.sh" in (ROOT / "sut" / "postgres" / "Dockerfile").read_text()
-    assert (ROOT / "sut" / "postgres" / "await-replay.sh").stat().st_mode & 0o100
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_image_of_postgres_has_the_programs_that_the_runbooks_call(program: str) -> None:
+    assert f" {program} " in (POSTGRES_IMAGE / "Dockerfile").read_text()
+    assert (POSTGRES_IMAGE / program).stat().st_mode & 0o100
+    pages = ("region-lost", "region-failback")
+    assert any(f" {program} " in (ROOT / "runbooks" / f"{page}.md").read_text() for page in pages)
 
 
-@pytest.mark.parametrize(
-    ("page", "proxy", "slot"),
-    [
-        ("region-lost", settings.PROXY, settings.SLOT_OF_FIRST),
-        ("region-failback", settings.FIRST_PROXY, settings.SLOT_OF_SECOND),
-    ],
-)
-def test_the_runbooks_have_a_region_follow_the_same_way(page: str, proxy: str, slot: str) -> None:
-    text = (ROOT / "runbooks" / f"{page}.md").read_text()
-    for name, value in regions.following(proxy, slot).items():
-        assert f'"{name}": {json.dumps(value)}' in text
+def test_a_region_follows_the_other_one_the_same_way_whoever_tells_it() -> None:
+    page = (ROOT / "runbooks" / "region-failback.md").read_text()
+    for name, value in regions.following(settings.FIRST_PROXY, settings.SLOT_OF_SECOND).items():
+        assert f'"{name}": {json.dumps(value)}' in page
+    program = [str(POSTGRES_IMAGE / "follow-region"), settings.PROXY, "5000", settings.SLOT_OF_FIRST]
+    done = subprocess.run(
+        [sys.executable, *program], input='{"slots": {}}', capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == {
+        "standby_cluster": regions.following(settings.PROXY, settings.SLOT_OF_FIRST)
+    }
