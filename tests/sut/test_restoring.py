@@ -48,6 +48,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(server, "_PID", data / "postmaster.pid")
     monkeypatch.setattr(account, "_LAST", run / "last.json")
     monkeypatch.setattr(account, "_UNDER_WAY", run / "under-way.json")
+    monkeypatch.setattr(account, "_VERIFICATION", run / "verification")
     for name in ("_WANTED", "_STATE", "_WHY"):
         monkeypatch.setattr(rebuild, name, run / name)
     monkeypatch.setattr(verify, "_METRICS", run / "metrics")
@@ -381,6 +382,17 @@ def test_a_failed_verification_leaves_known_when_one_went_well(host: Path) -> No
     then = (host / "run" / "metrics").read_text().splitlines()
     assert first[0] == then[0]
     assert (first[1], then[1]) == ("restore_verification_failed 0", "restore_verification_failed 1")
+    # A start is no verification.
+    verify.expect_verification([])
+    started = (host / "run" / "metrics").read_text().splitlines()
+    assert started[: len(then)] == then
+    assert started[-1].startswith("restore_verification_expected_timestamp_seconds ")
+
+
+def test_where_nothing_was_verified_yet_none_went_well(host: Path) -> None:
+    verify.expect_verification([])
+    told = (host / "run" / "metrics").read_text().splitlines()
+    assert told[:2] == ["restore_verified_timestamp_seconds 0", "restore_verification_failed 0"]
 
 
 # -- the commands ------------------------------------------------------------------------------------

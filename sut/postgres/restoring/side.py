@@ -33,10 +33,11 @@ def restore_cluster(words: Sequence[str]) -> None:
         say(str(replay()))
 
 
-def copy(wanted: Wanted) -> None:
+def copy(wanted: Wanted, *, verification: bool = False) -> None:
     """Copy the files of a backup into the empty data directory. Raises Failed."""
     if server.holds_data():
         raise Failed("there is a cluster here already: run drop-cluster first")
+    account.note_verification(verification)
     account.forget()
     account.no_longer_under_way()
     copied = repository.copy(wanted)
@@ -68,3 +69,4 @@ def drop() -> None:
     server.empty()
     account.forget()
     account.no_longer_under_way()
+    account.note_verification(False)
