@@ -36,7 +36,9 @@ def _always(facts: Facts) -> Iterator[str]:
     )
     yield (
         "Lost writes are those that were acknowledged to the load's clients and that closing reads did not "
-        "find. Data that this load did not write is covered only by the checks that a restore names."
+        "find. Their age counts from when each was sent to the begin of the fault that followed; it is 0 for "
+        "what was sent after that, while the fault was taking effect. "
+        "Data that this load did not write is covered only by the checks that a restore names."
     )
     yield (
         "The signature shows that nobody without the key has changed anything since it was made. It does not "
