@@ -16,6 +16,7 @@ from blackstart.platforms.capabilities import ExecResult
 from blackstart.stack.running import RunningStack
 from sut import rotation
 from sut.app.service.content import keys
+from sut.app.service.secretfiles import token_keys
 from sut.recovery import bundle, rotate
 from sut.recovery.settings import REPOSITORY
 from sut.recovery.stack import stack
@@ -80,12 +81,26 @@ def seal(service: Service, **options: Any) -> dict[str, dict[str, str]]:
 def test_the_bundle_holds_the_secrets_of_now_not_those_declared(service: Service) -> None:
     app = seal(service)["app-2"]
     assert app["CONTENT_KEYS"].splitlines() == [NEXT_CONTENT_KEY, CONTENT_KEY]
-    assert app["JWT_SECRET"] == JWT_SECRET
+    assert token_keys(app["JWT_SECRET"]) == {"k1": JWT_SECRET}
     for url in ("DATABASE_URL", "RETRIEVAL_URL"):
         assert f":{NEXT_APP_PASSWORD}@" in app[url]
         assert app[url] != stack.instance("app-2").env[url]
     assert bundle.unseal("run1", service.bundle)["pg-1"] == {"APP_PASSWORD": NEXT_APP_PASSWORD}
     assert set(app) <= set(stack.instance("app-2").env), "what is declared is replaced, nothing is added"
+
+
+def test_the_bundle_holds_every_key_of_tokens_under_its_name(service: Service) -> None:
+    service.files["jwt-keys"] = json.dumps({"k2": NEXT_JWT_SECRET, "k3": JWT_SECRET})
+    app = seal(service)["app-1"]
+    assert token_keys(app["JWT_SECRET"]) == {"k2": NEXT_JWT_SECRET, "k3": JWT_SECRET}
+
+
+def test_who_opens_it_makes_no_key(service: Service, tmp_path: Path) -> None:
+    seal(service)
+    (tmp_path / "run1" / "bundle.key").unlink()
+    with pytest.raises(bundle.BundleError, match="there is no key of run run1"):
+        bundle.unseal("run1", service.bundle)
+    assert not (tmp_path / "run1" / "bundle.key").exists()
 
 
 def test_nobody_reads_it_without_the_key(service: Service, tmp_path: Path) -> None:
