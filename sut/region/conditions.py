@@ -14,17 +14,17 @@ from sut.settings import FRONTS, POSTGRES
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
-_TIMEOUT = 2.0
-
 
 def is_primary(running: RunningStack, node: str) -> bool:
-    """Whether the node leads its region as a primary, by its Patroni; no, if that does not answer."""
-    return _says(running, node, "/primary")
+    """Whether the node leads its region and takes writes; no, if its Patroni does not answer."""
+    told = _told(running, node, "/primary")
+    # The page alone is early: it answers 200 as soon as the leader of a standby cluster is to be promoted.
+    return told is not None and told.get("role") == "primary"
 
 
 def is_standby_leader(running: RunningStack, node: str) -> bool:
     """Whether the node leads its region and follows the other one; no, if its Patroni does not answer."""
-    return _says(running, node, "/standby-leader")
+    return _told(running, node, "/standby-leader") is not None
 
 
 def primaries(running: RunningStack) -> list[str]:
@@ -83,11 +83,10 @@ def front(running: RunningStack) -> str | None:
     return None
 
 
-def _says(running: RunningStack, node: str, role: str) -> bool:
+def _told(running: RunningStack, node: str, page: str) -> dict[str, Any] | None:
+    """The node's status, if its Patroni answers that page with 200."""
     try:
-        told = requests.get(
-            running.url(node, "patroni", role), timeout=_TIMEOUT, headers={"Connection": "close"}
-        )
+        told = conditions.get(running.url(node, "patroni", page)).json()
     except requests.RequestException:
-        return False
-    return told.status_code == 200
+        return None
+    return dict(told)
