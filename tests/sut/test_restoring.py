@@ -153,7 +153,10 @@ def test_without_a_target_all_of_the_archive_must_be_replayed(
         return
     with pytest.raises(Failed, match=f"WAL is missing: recovery ended at {lsn}"):
         check(Wanted(), end, "", newest, MB4)
-    check(Wanted(timeline="1"), end, "", newest, MB4)
+    # `newest` is of the timeline that was asked for.
+    with pytest.raises(Failed, match="WAL is missing"):
+        check(Wanted(timeline=str(int(newest[:8], 16))), end, "", newest, MB4)
+    check(Wanted(timeline="current"), end, "", newest, MB4)
 
 
 def test_positions_are_numbers() -> None:
@@ -211,7 +214,8 @@ def test_a_copy_that_fails_says_why_in_one_line(
 def test_the_archives_last_segment_is_that_of_the_newest_cluster(
     host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = [{"archive": [{"max": "000000010000000000000009"}, {"max": "000000020000000000000003"}]}]
+    former = {"id": "17-1", "max": "000000010000000000000009"}
+    told = [{"archive": [former, {"id": "17-2", "max": "000000020000000000000003"}]}]
     backrest(host, monkeypatch, f"WARN: [of something]\n{json.dumps(told)}\n")
     assert repository.newest_segment() == "000000020000000000000003"
     backrest(host, monkeypatch, '[{"archive": []}]')
@@ -219,6 +223,23 @@ def test_the_archives_last_segment_is_that_of_the_newest_cluster(
     backrest(host, monkeypatch, "ERROR: [049]: unable to connect\n", 49)
     with pytest.raises(Failed, match="does not answer: unable to connect"):
         repository.newest_segment()
+
+
+def test_a_timeline_that_is_asked_for_has_a_last_segment_of_its_own(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [{"archive": [{"id": "17-2", "max": "000000030000000000000009"}]}]
+    listed = (
+        "000000020000000000000003-0a1b.zst",
+        "0000000200000000/000000020000000000000004-0a1b.zst",
+        "0000000200000000/000000020000000000000005.partial-0a1b.zst",
+        "0000000300000000/000000030000000000000009-0a1b.zst",
+    )
+    backrest(host, monkeypatch, "\n".join([*listed, json.dumps(told)]) + "\n")
+    assert repository.newest_segment("2") == "000000020000000000000004"
+    assert (host / "calls").read_text().splitlines()[-1].endswith(" repo-ls archive/main/17-2")
+    assert repository.newest_segment("4") == ""
+    assert repository.newest_segment("latest") == "000000030000000000000009"
 
 
 # -- a Postgres that recovers ------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def recover(restore: UnderWay, settings: Iterable[str]) -> Account:
     It runs on. Where it did not end there it is stopped. Raises Failed.
     """
     # Of now: while it recovers, a primary elsewhere may go on to archive.
-    newest = repository.newest_segment()
+    newest = repository.newest_segment(restore.wanted.timeline)
     clean(DATA / "postgresql.conf")
     began = time.monotonic()
     server = _start([f"restore_command={FETCH}", "hot_standby=on", *settings])
