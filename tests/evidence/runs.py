@@ -38,6 +38,8 @@ def a_run(reports: Path) -> Path:
     add(trial, *restored(), *followed())
     synth(seed=8, lose=3).write(folder / DRILL / "control-async-replication", role="control")
     synth(seed=9, fault=False).write(folder / DRILL / "placebo", role="placebo")
+    named(folder / DRILL / "control-async-replication", "control")
+    named(folder / DRILL / "placebo", "placebo")
     for each in sorted(folder.rglob("run.json")):
         edit(each.parent, run_id=RUN_ID, trial=1)
         record(each.parent)
@@ -70,6 +72,13 @@ def add(trial: Path, *events: dict[str, Any]) -> None:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines = sorted([*lines, *events], key=lambda line: line["time"])
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def named(trial: Path, role: str, number: int = 1) -> None:
+    """Let the events say which trial it is, as a drill does at its start."""
+    control = {"variant": "async-replication", "breaks": "lost"} if role == "control" else None
+    told = {"role": role, "number": number, "control": control, "expects_alert": None}
+    add(trial, at(0.0, "drill", "trial", **told))
 
 
 def restored() -> list[dict[str, Any]]:
