@@ -373,6 +373,26 @@ def test_a_node_that_is_being_restored_takes_no_other_target(host: Path) -> None
     rebuild.rebuild_from_repository([])
 
 
+def test_a_cluster_begins_anew_only_when_no_leader_has_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A primary that cannot be reached from here renews it; one that is gone does not."""
+    leader = patroni.Member("pg-2", "pg-2", "leader", "running")
+    answers = [[leader], [leader], [leader], []]
+    monkeypatch.setattr(patroni, "members", lambda: answers.pop(0))
+    patroni.await_no_leader()
+    assert not answers
+    monkeypatch.setattr(patroni, "members", lambda: [leader])
+    monkeypatch.setattr(patroni, "_LEASE_LIMIT_S", 0.1)
+    with pytest.raises(Failed, match=r"pg-2 holds it: there is a primary that this node cannot reach"):
+        patroni.await_no_leader()
+
+
+def test_a_wait_goes_on_as_long_as_there_is_progress() -> None:
+    told = iter([1, 2, 3, 3])
+    with pytest.raises(Failed, match=r"the end: not within 0\.01 s; last seen: not yet"):
+        base.until("the end", lambda: "not yet", 0.01, 0.01, progress=lambda: next(told))
+    assert list(told) == []
+
+
 # -- accounts ----------------------------------------------------------------------------------------
 
 

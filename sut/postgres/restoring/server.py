@@ -38,6 +38,9 @@ _LEFT = (
     "recovery_target_time",
     "recovery_target_timeline",
 )
+#: What Postgres logs of each segment that it was given; before it is consistent nobody can ask it.
+_GIVEN = "restored log file"
+#: Seconds within which a recovery must come further.
 _REPLAY_LIMIT_S = 1800.0
 _STOP_LIMIT_S = 60.0
 
@@ -80,13 +83,27 @@ def recover(restore: UnderWay, settings: Iterable[str]) -> Account:
     began = time.monotonic()
     server = _start([f"restore_command={FETCH}", "hot_standby=on", *settings])
     try:
-        until("the end of recovery", lambda: _recovering(server), _REPLAY_LIMIT_S)
+        until("the end of recovery", lambda: _recovering(server), _REPLAY_LIMIT_S, progress=replayed)
         replayed_s = time.monotonic() - began
         account = _account(restore, newest, replayed_s)
     except Failed:
         stop()
         raise
     return account
+
+
+def replayed() -> tuple[int, str]:
+    """How far a recovery is: the segments that it was given, and the LSN once it can be asked."""
+    given = LOG.read_text(errors="replace").count(_GIVEN) if LOG.exists() else 0
+    try:
+        return given, ask("SELECT pg_last_wal_replay_lsn()")
+    except Failed:
+        return given, ""
+
+
+def copied() -> int:
+    """How many bytes of the data directory's disk are used: it grows while files are copied."""
+    return shutil.disk_usage(DATA if DATA.exists() else DATA.anchor).used
 
 
 def clean(conf: Path) -> None:
