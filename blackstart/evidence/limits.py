@@ -47,7 +47,7 @@ def _always(facts: Facts) -> Iterator[str]:
     )
     yield (
         "Evidence is made of the trials that were in the run's folder. One that was taken out as a whole "
-        "before that is not seen, unless it leaves a gap in the numbers of a drill's trials: that is told here."
+        "before that is not seen, unless it leaves a gap in the numbers of a drill's trials: a gap is told."
     )
     yield "Who carried the drills out, watched and approved them is for people to fill in, below."
 
