@@ -298,10 +298,47 @@ def test_a_data_directory_is_emptied(host: Path) -> None:
 # -- in place ----------------------------------------------------------------------------------------
 
 
-def test_wal_that_the_repository_lacks_is_not_given_up(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (host / "data" / "pg_wal" / "archive_status" / "000000010000000000000009.ready").touch()
+def primary(host: Path, monkeypatch: pytest.MonkeyPatch, state: str = "shut down") -> None:
+    """Have a primary that is well, and ends in this state; and a repository with a backup."""
+    monkeypatch.setattr(in_place, "RUN", host / "run")
+    monkeypatch.setattr(patroni, "refuse_unless_primary", lambda: None)
     monkeypatch.setattr(patroni, "pause", lambda: None)
     backrest(host, monkeypatch, "restore backup set 20260101-000000F,\n")
+    program = host / "pg_controldata"
+    program.write_text(f"#!/bin/sh\necho 'Database cluster state:               {state}'\n")
+    program.chmod(0o755)
+
+
+def test_only_where_a_primary_is_well_is_it_restored_in_place(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[bool] = []
+
+    def refuse(*_: object, **__: object) -> dict[str, object]:
+        raise Failed("GET /primary: 503")
+
+    monkeypatch.setattr(patroni, "_call", refuse)
+    monkeypatch.setattr(patroni, "pause", lambda: paused.append(True))
+    with pytest.raises(Failed, match=r"not a primary that is well \(GET /primary: 503\)"):
+        in_place.copy(Wanted())
+    assert not paused
+
+
+@pytest.mark.parametrize("state", ["in production", "shut down in recovery"])
+def test_a_primary_that_did_not_end_cleanly_is_not_restored_over(
+    host: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    primary(host, monkeypatch, state)
+    with pytest.raises(Failed, match=rf"did not end cleanly \({state}\).*patronictl resume"):
+        in_place.copy(Wanted())
+    # A restore that was begun here may have left it in any state.
+    UnderWay(Wanted(), Copied("20260101-000000F", 1.0)).keep()
+    in_place.copy(Wanted())
+
+
+def test_wal_that_the_repository_lacks_is_not_given_up(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (host / "data" / "pg_wal" / "archive_status" / "000000010000000000000009.ready").touch()
+    primary(host, monkeypatch)
     with pytest.raises(Failed, match="lacks 1 WAL files of this node, from 000000010000000000000009"):
         in_place.copy(Wanted())
     # What a former try of this restore has fetched is in the repository.
@@ -313,9 +350,7 @@ def test_wal_that_the_repository_lacks_is_not_given_up(host: Path, monkeypatch: 
 def test_a_node_keeps_its_own_configuration(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     conf = host / "data" / "postgresql.conf"
     conf.write_text("blackstart.node = 'pg-1'\n")
-    monkeypatch.setattr(in_place, "RUN", host / "run")
-    monkeypatch.setattr(patroni, "pause", lambda: None)
-    backrest(host, monkeypatch, "restore backup set 20260101-000000F,\n")
+    primary(host, monkeypatch)
     program = host / "pgbackrest"
     program.write_text(program.read_text().replace("exit 0", f"echo of-another > {conf}; exit 0"))
     in_place.copy(Wanted())

@@ -88,6 +88,16 @@ def await_leader() -> float:
     return until("this node as primary", other, _LOOP_LIMIT_S)
 
 
+def refuse_unless_primary() -> None:
+    """Raise Failed unless this host's Postgres is the primary, and well."""
+    try:
+        _call("GET", "/primary")
+    except Failed as error:
+        raise Failed(
+            f"this node is not a primary that is well ({error}): run this where the primary is"
+        ) from error
+
+
 def await_no_leader() -> None:
     """Wait until the lease of a leader that is gone has run out. Raises Failed.
 

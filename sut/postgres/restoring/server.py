@@ -38,6 +38,9 @@ _LEFT = (
     "recovery_target_time",
     "recovery_target_timeline",
 )
+#: The state of a cluster whose primary was ended, and has archived its WAL.
+CLEAN = "shut down"
+_STATE = re.compile(r"^Database cluster state:\s+(.*\S)", re.MULTILINE)
 #: What Postgres logs of each segment that it was given; before it is consistent nobody can ask it.
 _GIVEN = "restored log file"
 #: Seconds within which a recovery must come further.
@@ -116,6 +119,21 @@ def clean(conf: Path) -> None:
 def forget_targets() -> None:
     """Take the targets of this recovery out of the configuration of the running server. Raises Failed."""
     ask(*(f"ALTER SYSTEM RESET {name}" for name in _LEFT))
+
+
+def cluster_state() -> str:
+    """What the data directory says of how its Postgres ended; CLEAN after a stop. Raises Failed."""
+    done = subprocess.run(
+        ["pg_controldata", "-D", str(DATA)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    found = _STATE.search(done.stdout)
+    if done.returncode != 0 or found is None:
+        raise Failed(f"pg_controldata: {(done.stderr or done.stdout).strip()[-300:]}")
+    return found[1]
 
 
 def stop() -> None:
