@@ -81,8 +81,8 @@ def _is_the_trial(folder: Path, run: Mapping[str, Any], events: Iterable[Event])
             f"its role is {role!r}, and events.jsonl has no event drill/trial that says so: nothing shows "
             "that the trial was no drill",
         )
-    control = {name: run["control"][name] for name in ("variant", "breaks")} if role == "control" else None
-    called = {"role": role, "number": run["trial"], "control": control}
+    control = run["control"] if role == "control" else {}
+    called = {"role": role, "number": run["trial"], **{n: control.get(n) for n in ("variant", "breaks")}}
     told = trials[-1] if trials else {}
     if wrong := [name for name in called if name in told and _as_recorded(told[name]) != called[name]]:
         raise EvidenceError(

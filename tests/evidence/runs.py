@@ -76,9 +76,8 @@ def add(trial: Path, *events: dict[str, Any]) -> None:
 
 def named(trial: Path, role: str, number: int = 1) -> None:
     """Let the events say which trial it is, as a drill does at its start."""
-    control = {"variant": "async-replication", "breaks": "lost"} if role == "control" else None
-    told = {"role": role, "number": number, "control": control, "expects_alert": None}
-    add(trial, at(0.0, "drill", "trial", **told))
+    control = {"variant": "async-replication", "breaks": "lost"} if role == "control" else {}
+    add(trial, at(0.0, "drill", "trial", role=role, number=number, expects_alert=None, **control))
 
 
 def restored() -> list[dict[str, Any]]:
