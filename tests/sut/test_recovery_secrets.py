@@ -146,6 +146,13 @@ def test_every_secret_is_replaced_and_a_new_key_opens_before_it_seals(service: S
     assert all(NEXT_CONTENT_KEY in each for each in orders[:first]) and first == len(rotation.HOLDERS)
 
 
+def test_the_old_key_of_tokens_can_be_taken_away(service: Service) -> None:
+    rotate.forward(cast(RunningStack, service))
+    rotate.retire(cast(RunningStack, service))
+    assert list(json.loads(service.files["jwt-keys"]).values()) == [NEXT_JWT_SECRET]
+    assert service.password == NEXT_APP_PASSWORD
+
+
 def test_what_is_put_back_opens_what_was_sealed_meanwhile(service: Service) -> None:
     rotate.forward(cast(RunningStack, service))
     sealed = keys(service.files["content-keys"]).encrypt(b"a turn")
@@ -160,4 +167,7 @@ def test_the_command_line_tells_how_it_is_used(words: list[str], capsys: pytest.
     assert rotate.main(words) == bundle.main(words) == 64
     told = capsys.readouterr()
     assert told.out == ""
-    assert "sut.recovery.rotate RUN next|back" in told.err and "sut.recovery.bundle seal|open RUN" in told.err
+    assert (
+        "sut.recovery.rotate RUN next|retire|back" in told.err
+        and "sut.recovery.bundle seal|open RUN" in told.err
+    )
