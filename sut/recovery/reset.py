@@ -26,6 +26,8 @@ def reset(running: RunningStack) -> None:
     for the repository's own. A primary with damaged pages is replaced. Raises HarnessError, and what the
     sample's raises.
     """
+    # One that goes on would hold the side cluster, or copy files under a Patroni that acts again.
+    backups.end_restores(running)
     _resume(running)
     load.reset(running)
     backups.drop_side(running)
