@@ -53,6 +53,11 @@ def version(running: RunningStack) -> str:
     return _run(running, REPOSITORY, "10s", "pgbackrest", "version").strip()
 
 
+def verify(running: RunningStack, limit: Duration = "120s") -> None:
+    """Have every file of the repository read and its checksum compared; BackupError tells what is damaged."""
+    _run(running, REPOSITORY, limit, "verify-repository")
+
+
 def adopt(running: RunningStack, limit: Duration = "180s") -> None:
     """Have the repository take the cluster that runs now for its own, with a full backup of it.
 
