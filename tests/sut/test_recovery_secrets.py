@@ -162,6 +162,13 @@ def test_what_is_put_back_opens_what_was_sealed_meanwhile(service: Service) -> N
     assert list(json.loads(service.files["jwt-keys"]).values()) == [JWT_SECRET]
 
 
+def test_without_a_primary_no_password_is_replaced(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "role_map", lambda _: {"pg-1": "replica"})
+    with pytest.raises(PlatformError, match="no Postgres is primary now"):
+        rotate.back(cast(RunningStack, service))
+    assert service.files["database-password"] == NEXT_APP_PASSWORD
+
+
 @pytest.mark.parametrize("words", [[], ["run1"], ["run1", "both"], ["a", "b", "c"]])
 def test_the_command_line_tells_how_it_is_used(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert rotate.main(words) == bundle.main(words) == 64
