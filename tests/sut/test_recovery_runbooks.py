@@ -149,6 +149,12 @@ def test_a_moment_of_ones_own_overrules_what_is_found(
     assert f"shown: {wanted}" in done.stdout, done.stderr
 
 
+def test_a_standby_that_does_not_name_its_tables_is_not_said_to_be_well(host: dict[str, str]) -> None:
+    done = follow("page-corrupted", "find", "standby", env=host)
+    assert done.returncode == 1
+    assert "can read every table" not in done.stdout
+
+
 @pytest.mark.parametrize("runbook", ["rows-deleted", "backup-damaged", "postgres-primary-down"])
 def test_of_several_runs_none_is_taken_for_the_one_that_is_meant(host: dict[str, str], runbook: str) -> None:
     env = {name: value for name, value in host.items() if name != "RUN"} | {"PS": "r1\nr2"}
