@@ -44,16 +44,30 @@ def end(note: Path) -> bool:
     pid = int(note.stem)
     there = _is_restoring(pid)
     if there:
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGTERM)
         try:
-            until("the end of a restore", lambda: "it runs" if _is_restoring(pid) else None, _STOP_LIMIT_S)
+            _end(pid, signal.SIGTERM)
         except Failed:
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
-            until("the end of a restore", lambda: "it runs" if _is_restoring(pid) else None, _STOP_LIMIT_S)
+            _end(pid, signal.SIGKILL)
     note.unlink(missing_ok=True)
     return there
+
+
+def _end(leader: int, by: signal.Signals) -> None:
+    """Send the signal to a process group, and wait until nothing of it runs. Raises Failed."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, by)
+    until("the end of a restore", lambda: "it runs" if _runs(leader) else None, _STOP_LIMIT_S)
+
+
+def _runs(leader: int) -> bool:
+    """Whether anything of a process group runs: pgBackRest may take longer to end than who called it."""
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            # It may have ended meanwhile; what nobody has waited for yet has no words any more.
+            with suppress(OSError):
+                if os.getpgid(int(path.name)) == leader and (path / "cmdline").read_bytes():
+                    return True
+    return False
 
 
 def _is_restoring(pid: int) -> bool:
