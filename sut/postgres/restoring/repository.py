@@ -74,7 +74,8 @@ def _newest_of(archive: str, timeline: int) -> str:
     """The last whole segment of a timeline in one of the stanza's archives."""
     # The checksum follows: what a promotion left of a segment has ".partial" in between.
     segment = f"({timeline:08X}[0-9A-F]{{16}})-"
-    listing = ["pgbackrest", "--output=text", "--recurse", f"--filter={segment}"]
+    # By its stanza a client may read there; the path is the repository's all the same.
+    listing = [*_BACKREST, "--output=text", "--recurse", f"--filter={segment}"]
     done = _run([*listing, "repo-ls", f"archive/{STANZA}/{archive}"])
     if done.returncode != 0:
         raise Failed(f"the repository does not answer: {why(done.stdout) or _ended(done.returncode)}")
