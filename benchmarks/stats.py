@@ -7,6 +7,7 @@ import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from blackstart.load.meter import nearest_rank
 
@@ -58,3 +59,10 @@ def goal(what: str, met: bool | None) -> None:
 def load_average() -> str:
     """What else the machine was doing, for whoever reads the figures."""
     return f"{os.cpu_count()} cores, load average {' '.join(f'{x:.1f}' for x in os.getloadavg())}"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a result into its folder, and say where it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {path}", flush=True)

@@ -71,7 +71,7 @@ REFUSED = "restore-cluster: failed:"
 def test_corrupted_backup(drill: Drill) -> None:
     with drill.inject(file_corrupted(REPOSITORY, LATEST, max_duration=LONG)):
         drill.follow("backup-damaged", "find", "verify", fails="verify-repository: failed:")
-        drill.follow("backup-damaged", "find", "restore", fails=REFUSED)
+        drill.follow("backup-damaged", "find", "clear", "restore", fails=REFUSED)
         # The metrics are looked at every 5 s.
         drill.hold("10s")
     drill.follow("backup-damaged", "find", "verify")
@@ -80,8 +80,8 @@ def test_corrupted_backup(drill: Drill) -> None:
 
 @experiment(
     stack="recovery",
-    hypothesis="Where a segment of the log is missing before the target, a restore to it fails with a word, "
-    "and does not end silently where the log ends.",
+    hypothesis="Where a segment of the log is missing, a restore to a target behind it and a restore to the "
+    "end both fail with a word, and do not end silently before the gap.",
     runbook="backup-damaged",
     objectives=UNFELT,
     control=Control(variant="restore-ignores-errors", breaks="undetected"),
@@ -97,7 +97,10 @@ def test_missing_segment(drill: Drill) -> None:
     backups.switch_wal(sample)
     wanted = {"TYPE": "time", "TARGET": target, "SET": begin}
     with drill.inject(file_removed(REPOSITORY, segment_of(missing), max_duration=LONG)):
-        drill.follow("backup-damaged", "find", "restore", env=wanted, fails="the target was not reached")
+        steps = ("find", "clear", "restore")
+        drill.follow("backup-damaged", *steps, env=wanted, fails="the target was not reached")
+        # Without a target a gap looks like the end of the archive.
+        drill.follow("backup-damaged", *steps, env={"TYPE": "default", "SET": begin}, fails="WAL is missing")
     restored_all_the_same(drill, "the cluster, by time", **wanted)
 
 
@@ -120,7 +123,8 @@ def test_wrong_timeline(drill: Drill) -> None:
     backups.switch_wal(sample)
     wanted = {"TYPE": "time", "TARGET": target, "SET": begin}
     wrong = {**wanted, "TIMELINE": str(left)}
-    drill.follow("backup-damaged", "find", "restore", env=wrong, fails="the target was not reached")
+    steps = ("find", "clear", "restore")
+    drill.follow("backup-damaged", *steps, env=wrong, fails="the target was not reached")
     restored_all_the_same(drill, "the cluster, by time, across a failover", **wanted)
 
 
@@ -172,10 +176,12 @@ def test_repository_full(drill: Drill) -> None:
         drill.hold("50s")
         drill.count("alerts_missing", silent(sample, "ArchivingFails", "RepositoryNearlyFull"))
         known, point = rows(sample), backups.lsn(sample)
+    drill.premise("turns were there", bool(known.sums))
     drill.follow("repository-full", "find", "verify")
     drill.hold("2s")
     backups.switch_wal(sample)
-    followed = drill.follow("backup-damaged", "find", "restore", env={"TYPE": "lsn", "TARGET": point})
+    wanted = {"TYPE": "lsn", "TARGET": point}
+    followed = drill.follow("backup-damaged", "find", "clear", "restore", env=wanted)
     if followed.ran:
         missing = known.missing(rows(sample, SIDE))
         drill.count("rows_missing", missing)
@@ -184,6 +190,8 @@ def test_repository_full(drill: Drill) -> None:
             "the cluster, by LSN, of the time when nothing was archived",
             SIDE,
             {"no row is missing": not missing},
+            type="lsn",
+            target=point,
         )
         drill.follow("backup-damaged", "find", "drop")
 
@@ -226,19 +234,21 @@ def test_archive_hole(drill: Drill) -> None:
     drill.inject(edge_down(PRIMARY, REPOSITORY, max_duration=LONG))
     drill.hold("25s")
     known, point = rows(sample), backups.lsn(sample)
+    drill.premise("turns were there", bool(known.sums))
     drill.hold("2s")
     drill.inject(instances_lost(PRIMARY, max_duration=LONG))
     drill.observe(until=promoted("postgres"), limit="60s")
     drill.follow("archiving-broken", "find", "check")
     wanted = {"TYPE": "lsn", "TARGET": point, "SET": begin}
     # Where there is a hole the restore fails, and everything is missing.
-    followed = drill.follow("backup-damaged", "find", "restore", env=wanted, check=False)
+    followed = drill.follow("backup-damaged", "find", "clear", "restore", env=wanted, check=False)
     if followed.ran:
         missing = known.missing(rows(sample, SIDE)) if not followed.wrong else len(known.sums)
         drill.count("rows_missing", missing)
         if not followed.wrong:
             checks = {"no row of before the failover is missing": not missing}
-            record_restored(drill, "the cluster, to just before a failover", SIDE, checks)
+            what = "the cluster, to just before a failover"
+            record_restored(drill, what, SIDE, checks, type="lsn", target=point)
         drill.follow("backup-damaged", "find", "drop")
 
 
@@ -250,14 +260,22 @@ def test_archive_hole(drill: Drill) -> None:
     objectives=Objectives(
         availability=GOES_ON, rows_missing=0, rows_changed=0, undetected=0, lost=0, duplicate=0
     ),
-    control=Control(variant="verification-skips-rows", breaks="undetected"),
+    control=(
+        Control(variant="verification-skips-rows", breaks="undetected"),
+        # Nothing can be restored from it: everything is missing.
+        Control(variant="backup-without-wal", breaks="rows_missing"),
+    ),
     prepare=backed_up,
 )
 def test_restore_verified(drill: Drill) -> None:
     sample = drill.stack
     with ledger(sample) as acknowledged:
         backups.backup(sample, "incr")
-        if drill.follow("restore-unverified", "find", "verify").ran:
+        followed = drill.follow("restore-unverified", "find", "verify", check=False)
+        if followed.wrong:
+            drill.count("rows_missing", acknowledged[0])
+            return
+        if followed.ran:
             found = verification(sample)
             told = counted(found)
             drill.count("rows_missing", acknowledged[0] - told[0])
@@ -282,7 +300,7 @@ def test_restore_verified(drill: Drill) -> None:
     expects_alert="RestoreVerificationOverdue",
 )
 def test_verification_overdue(drill: Drill) -> None:
-    # The first is due after a minute; without one it is overdue after 70 s.
+    # Each is due after that; without one it is overdue after twice that and half a minute: 70 s.
     period_s = 20
     with verified_every(drill.stack, period_s):
         asleep = suspend(SIDE, process="restore-host.sh", allow_total_loss=True, max_duration=LONG)

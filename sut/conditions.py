@@ -89,7 +89,7 @@ def ask_postgres(
 
 def database_proxy(running: RunningStack) -> str | None:
     """The database proxy has exactly one server up for writes, and one for reads."""
-    up = _servers_up(running, "pgproxy-1")
+    up = servers_up(running, "pgproxy-1")
     wanted = {"primary": 1, "replica": len(POSTGRES) - 1}
     return None if {b: len(up.get(b, [])) for b in wanted} == wanted else f"up: {up}"
 
@@ -97,7 +97,7 @@ def database_proxy(running: RunningStack) -> str | None:
 def front(running: RunningStack) -> str | None:
     """Each front has every app replica up."""
     for name in FRONTS:
-        up = _servers_up(running, name).get("app", [])
+        up = servers_up(running, name).get("app", [])
         if sorted(up) != sorted(APPS):
             return f"{name} has up: {', '.join(up) or 'none'}"
     return None
@@ -114,7 +114,8 @@ def full_shares(running: RunningStack) -> str | None:
     return None
 
 
-def _servers_up(running: RunningStack, instance: str) -> dict[str, list[str]]:
+def servers_up(running: RunningStack, instance: str) -> dict[str, list[str]]:
+    """By section of that HAProxy, the servers that its checks find well."""
     up: dict[str, list[str]] = {}
     for row in _servers(running, instance):
         if row["status"].split()[0] == "UP":

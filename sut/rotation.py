@@ -50,7 +50,10 @@ def database_password(running: RunningStack, password: str, instances: Iterable[
 
     Postgres knows one password a role: a connection opened between the two is refused, and tried again.
     """
-    primary = next(n for n, role in running.role_map("postgres").items() if role == "primary")
+    roles = running.role_map("postgres")
+    primary = next((name for name, role in roles.items() if role == "primary"), None)
+    if primary is None:
+        raise PlatformError(f"no Postgres is primary now, so the password stays; roles: {roles or 'none'}")
     quoted = password.replace("'", "''")
     ask_postgres(running, primary, f"ALTER ROLE app PASSWORD '{quoted}'")
     rotate(running, "database-password", password, instances)

@@ -90,8 +90,9 @@ class Attempt:
             self.events = EventWriter(self.folder / "events.jsonl", self._clock)
             stack.callback(self.events.close)
             self.gates = Gates(self.events.write)
-            told = {"role": self.role.value, "expects_alert": self.spec.expects_alert}
-            self.events.write("drill", "trial", **told)
+            told = {"number": self.drill.trial, "expects_alert": self.spec.expects_alert}
+            control = self.drill.control.to_dict() if self.drill.control else {}
+            self.events.write("drill", "trial", role=self.role.value, **told, **control)
             self.events.write("drill", "objectives", objectives=self._objectives())
             self._observe_components(stack)
             journal = Journal(self.running.run_id)

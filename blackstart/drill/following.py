@@ -89,8 +89,9 @@ class Follower:
             self._folder.parent, self._environment(env), limit_s
         )
         followed = Followed(self._runbook, tuple(steps_of(self._lines)))
-        if self._fails and len(followed.steps) == len(names):
-            attempt.undetected += not followed.steps[-1].loud
+        # Undetected is what ended well: who failed in other words, or not in time, is judged as a step.
+        if self._fails and len(followed.steps) == len(names) and followed.exit is not None:
+            attempt.undetected += followed.exit == 0
             attempt.count("undetected", attempt.undetected)
         if check and followed.wrong:
             raise RunbookFailed(followed.wrong)
@@ -110,7 +111,8 @@ class Follower:
         self._begins += 1
         last = self._begins == len(self._blocks)
         self._attempt.session.progress.say(f"{self._runbook}: {block.name}")
-        self._record("begin", block, **({"fails": self._fails} if self._fails and last else {}))
+        fails = {"fails": self._fails} if self._fails and last else {}
+        self._record("begin", block, sha256=block.digest, **fails)
 
     def _ended(self, done: Done) -> None:
         cut: dict[str, Any] = {"cut": done.cut} if done.cut else {}

@@ -100,9 +100,9 @@ class Drill:
 
         They are given `env`, and RUN, the run id of the drill's stack; all together `limit`. A step that ends
         other than with status 0 fails the trial and raises RunbookFailed, which ends the body like a failed
-        assertion. With `fails` the *last* step must fail, and its output hold these words: whether it did is
-        also counted for the objective `undetected`. Without `check` nothing is raised, so that the body may
-        count what is missing; the trial fails all the same.
+        assertion. With `fails` the *last* step must fail, and its output hold these words: one that ends well
+        is also counted for the objective `undetected`. Without `check` nothing is raised, so that the
+        body may count what is missing; the trial fails all the same.
 
         A placebo follows nothing: where nothing is broken, a repair would be the fault. Raises ConfigError
         for a runbook or step that there is not, HarnessError without a bash.

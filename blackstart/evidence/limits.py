@@ -36,12 +36,18 @@ def _always(facts: Facts) -> Iterator[str]:
     )
     yield (
         "Lost writes are those that were acknowledged to the load's clients and that closing reads did not "
-        "find. Data that this load did not write is covered only by the checks that a restore names."
+        "find. Their age counts from when each was sent to the begin of the fault that followed; it is 0 for "
+        "what was sent after that, while the fault was taking effect. "
+        "Data that this load did not write is covered only by the checks that a restore names."
     )
     yield (
         "The signature shows that nobody without the key has changed anything since it was made. It does not "
         "show who held the key, that the machine and its clock were honest, or when it was signed: dates are "
         "those of the run's own clock."
+    )
+    yield (
+        "Evidence is made of the trials that were in the run's folder. One that was taken out as a whole "
+        "before that is not seen, unless it leaves a gap in the numbers of a drill's trials: a gap is told."
     )
     yield "Who carried the drills out, watched and approved them is for people to fill in, below."
 
@@ -60,6 +66,14 @@ def _of_trials(facts: Facts) -> Iterator[str]:
             f"No negative control was run of: {listed(uncontrolled)}. Nothing here shows that these drills "
             "would have noticed a failure."
         )
+    for d in drills:
+        last = max((t["number"] for t in d["trials"] if t["role"] == "drill"), default=0)
+        there = len({t["number"] for t in counted(d, "drill")})
+        if there < last:
+            yield (
+                f"A gap in the trials of {d['title']}: they are numbered up to {last}, and {there} counted. "
+                "What the others showed is not known."
+            )
     if void := [t["path"] for d in drills for t in d["trials"] if t["superseded"]]:
         yield f"Void, listed, and run again once: {listed(void)}."
     if gated := [t["path"] for d in drills for t in d["trials"] if t["gates"] and not t["superseded"]]:

@@ -15,6 +15,8 @@ from blackstart.report.words import bound_words, bounds, plural, secs
 
 #: Of a step's output so much is printed; the events have what was kept of it.
 _OUTPUT = 160
+#: So many digits of its code's hash: enough to compare by eye; evidence.json has all 64.
+_DIGITS = 12
 
 
 def page(facts: Facts) -> str:
@@ -120,6 +122,7 @@ def _step(step: Facts) -> dict[str, Any]:
         "outcome": "unknown" if step["stopped"] else "fail" if step["wrong"] else "pass",
         "word": _step_word(step),
         "took": secs(step["end_s"] - step["begin_s"]) if step["end_s"] is not None else "–",
+        "code": step["sha256"][:_DIGITS],
         "said": last if len(last) <= _OUTPUT else f"{last[:_OUTPUT]} …",
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def trial(folder: Path, path: str, run: Mapping[str, Any], targets: Mapping[str,
     """
     found = evaluate(folder)
     events = found.figures.events.lines
+    _is_the_trial(folder, run, events)
     control = run["control"] if run["role"] == "control" else None
     proof = control_verdict(found.findings, str(control["breaks"])) if control else found.verdict
     _agree(folder, run, found, proof)
@@ -67,6 +68,30 @@ def counted(drill: Mapping[str, Any], role: str) -> list[Facts]:
     return [t for t in drill["trials"] if t["role"] == role and not t["superseded"]]
 
 
+def _is_the_trial(folder: Path, run: Mapping[str, Any], events: Iterable[Event]) -> None:
+    """EvidenceError where run.json calls the trial another one than its events do: what counts hangs on it.
+
+    Events of an earlier version tell the role alone.
+    """
+    trials = [event for event in events if _is(event, "drill", "trial")]
+    role = run["role"]
+    if not trials and role != "drill":
+        raise EvidenceError(
+            str(folder / "run.json"),
+            f"its role is {role!r}, and events.jsonl has no event drill/trial that says so: nothing shows "
+            "that the trial was no drill",
+        )
+    control = run["control"] if role == "control" else {}
+    called = {"role": role, "number": run["trial"], **{n: control.get(n) for n in ("variant", "breaks")}}
+    told = trials[-1] if trials else {}
+    if wrong := [name for name in called if name in told and _as_recorded(told[name]) != called[name]]:
+        raise EvidenceError(
+            str(folder / "run.json"),
+            f"its {', '.join(wrong)} differs from what events.jsonl says of the trial (drill/trial): one of "
+            "them was changed after the trial",
+        )
+
+
 def _agree(folder: Path, run: Mapping[str, Any], found: Evaluation, proof: Verdict) -> None:
     """EvidenceError where run.json, written as the trial ended, says otherwise than its history."""
     recorded = [[f.get("objective"), f.get("bound"), f.get("verdict")] for f in run.get("findings") or ()]
@@ -84,6 +109,12 @@ def _agree(folder: Path, run: Mapping[str, Any], found: Evaluation, proof: Verdi
             str(folder / "run.json"),
             f"its {', '.join(wrong)} differs from what history.jsonl and events.jsonl give: one of them was "
             "changed after the trial, or another version judged it; see `blackstart measure`",
+        )
+    if run["superseded"] and proof is not Verdict.UNKNOWN:
+        raise EvidenceError(
+            str(folder / "run.json"),
+            f"says that the trial was void and run again (superseded), and its history gives {proof.value}: "
+            "only one that is unknown is run again",
         )
 
 
@@ -121,6 +152,7 @@ def _step(step: RunbookStep) -> Facts:
         "runbook": step.runbook,
         "step": step.name,
         "phase": step.phase,
+        "sha256": step.sha256,
         "must_fail": bool(step.fails),
         "begin_s": step.begin / 1e9,
         "end_s": None if step.end is None else step.end / 1e9,

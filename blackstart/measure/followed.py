@@ -23,6 +23,7 @@ class RunbookStep:
     `phase` is "" where it has none. `fails`: what it has to say when it fails, as it must; "" if it must not.
     `end` is None if none was recorded, `exit` if the step was ended from outside; `cut` tells how (EXIT,
     LIMIT, STOP). `output` is the last of what it said. `limit_s` is what all steps together were given.
+    `sha256` is the hash of its code as it was followed, in hex; "" where none was recorded.
     """
 
     runbook: str
@@ -35,6 +36,7 @@ class RunbookStep:
     output: str = ""
     cut: str = ""
     limit_s: float = 0.0
+    sha256: str = ""
 
     @property
     def seconds(self) -> float:
@@ -89,7 +91,8 @@ def steps_of(lines: Iterable[Mapping[str, Any]]) -> list[RunbookStep]:
         runbook, name = str(line.get("runbook")), str(line.get("step"))
         if line.get("event") == "begin":
             phase, fails = str(line.get("phase") or ""), str(line.get("fails") or "")
-            found.append(RunbookStep(runbook, name, phase, fails, int(line["time"])))
+            digest = str(line.get("sha256") or "")
+            found.append(RunbookStep(runbook, name, phase, fails, int(line["time"]), sha256=digest))
         elif line.get("event") == "end":
             open_ = [n for n, s in enumerate(found) if (s.runbook, s.name, s.end) == (runbook, name, None)]
             for n in open_[-1:]:

@@ -1,4 +1,4 @@
-"""RPO: acknowledged writes that are gone, and how old the oldest was when the fault struck."""
+"""RPO: acknowledged writes that are gone, and how old the oldest was when the fault began."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from blackstart.measure.ledger import Ledger
 class Loss:
     """Counts of writes; `oldest` in ns: 0 when nothing is lost, None when no fault tells the age.
 
-    `after` of the lost were begun after the last fault had its effect: no fault explains them.
+    `after` of the lost were begun after the first fault had its effect: what it destroyed does not explain
+    them.
     """
 
     lost: int
@@ -26,13 +27,20 @@ class Loss:
 
 
 def effect(events: Events) -> int | None:
-    """When the last fault was seen to be in force: its bite, or its begin where no bite is told; ns."""
+    """When the first fault was seen to be in force: its bite, or its begin where no bite is told; ns.
+
+    The first and not the last: what is lost between two faults was not destroyed by the first. A bite before
+    the first begin is that of a weakened stack, and one after the second's begin may be the second's.
+    """
+    if not events.faults:
+        return None
+    first, *later = sorted(fault.begin for fault in events.faults)
     bites = (
         line["time"]
         for line in events.lines
         if (line.get("source"), line.get("event")) == ("injection", "bite")
     )
-    return max([*(fault.begin for fault in events.faults), *bites], default=None)
+    return min((at for at in bites if first <= at and (not later or at < later[0])), default=first)
 
 
 def loss(ledger: Ledger, faults: Iterable[FaultSpan], effect: int | None = None) -> Loss:

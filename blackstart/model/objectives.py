@@ -57,10 +57,11 @@ class Objectives:
 
     `rto`, `rpo` (age of the oldest lost write) are durations, maxima. `gives_up` names defects of the ledger
     that are given up knowingly, so that the checker does not fail for them: only `lost`, only where `rpo`
-    bounds it, as where there is nothing but the archive to restore from, and only what was acknowledged
-    before the fault. `availability` is the minimum
-    share of oks among operations due during the fault, 0 to 1: of all kinds pooled, or of each kind that a
-    mapping names. `interrupted` bounds how many operations that were under way when a fault struck did not
+    bounds it, as where there is nothing but the archive to restore from, and only what was sent until the
+    first fault had its effect (its bite); the age of what was sent after that fault's begin is 0 unless
+    another follows. `availability` is the minimum share of oks among operations due during the fault, 0 to 1:
+    of all kinds pooled, or of each kind that a mapping names.
+    `interrupted` bounds how many operations that were under way when a fault struck did not
     end well: due before it, they do not count in availability. `p90` and `p99` bound the latency of the
     kinds that they name during the fault: `"500ms"`, or `"+150ms"` over the same kind's before it, since
     clients were well (100 answers of either at least; of 200 the p99 is the third slowest, which a machine

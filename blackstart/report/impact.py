@@ -35,7 +35,7 @@ def cards(data: RunFolder, bound: float | None) -> list[dict[str, str]]:
         {
             "name": "Acknowledged writes lost",
             "value": f"{count(rpo.get('lost', 0))} of {acked}" if samples.acknowledged else "no writes",
-            "note": f"oldest {secs(rpo.get('oldest_s'))} before the fault (RPO)"
+            "note": f"oldest {secs(rpo.get('oldest_s'))} before the fault's begin (RPO)"
             if rpo.get("lost")
             else "RPO 0",
         },

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from blackstart.model.errors import ConfigError
@@ -31,6 +32,11 @@ class Block:
     phase: str
     code: str
     line: int
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its code as UTF-8, in hex: what a page said when it was followed."""
+        return sha256(self.code.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

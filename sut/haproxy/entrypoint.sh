@@ -2,6 +2,7 @@
 # Fills in the role's template and starts HAProxy.
 #   HAPROXY_ROLE   front | postgres
 #   BACKENDS       plain names of the servers, as "app-1,app-2,app-3"
+#   STANDBYS       optional, servers that get something only while none of BACKENDS is well, as "app-r1"
 #   WITHOUT        optional, what a negative control takes away: role (the database's primary is whoever is
 #                  first in BACKENDS and accepts TCP), redispatch (no checks of the app, no retries), clients (the
 #                  front does not listen to them)
@@ -38,12 +39,15 @@ case $without in none | role | redispatch | clients) ;; *)
 esac
 
 # A template's line "@SERVERS 5432 port 8008@" becomes one server line for each backend.
-cat "$templates/common.cfg" "$template" | awk -v ip="$ip" -v tls="$tls" -v backends="$BACKENDS" '
+cat "$templates/common.cfg" "$template" | awk -v ip="$ip" -v tls="$tls" -v backends="$BACKENDS" \
+  -v standbys="${STANDBYS:-}" '
   /^@SERVERS / {
     gsub(/@/, ""); port = $2; options = ""
     for (i = 3; i <= NF; i++) options = options " " $i
     n = split(backends, names, ",")
     for (i = 1; i <= n; i++) printf "    server %s %s:%s%s\n", names[i], names[i], port, options
+    n = split(standbys, names, ",")
+    for (i = 1; i <= n; i++) printf "    server %s %s:%s%s backup\n", names[i], names[i], port, options
     next
   }
   { gsub(/@IP@/, ip); gsub(/@TLS@/, tls); print }

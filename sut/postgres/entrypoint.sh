@@ -7,6 +7,9 @@
 #   ARCHIVE                optional, the repository's host: WAL is archived there, and backups are taken from there
 #   ARCHIVE_TIMEOUT        after which a segment is archived that is not full; 10s
 #   SEGMENT_MB             size of a segment: with the timeout, half-empty ones would fill a small disk; 4
+#   STANDBY_OF             optional, "pgproxy-1:5000", where another cluster's primary is: one that begins here follows it
+#   STANDBY_SLOT           with it, the slot by which that primary keeps the log for this cluster
+#   SLOT                   optional, a slot that the primary of a cluster that begins here keeps for another cluster
 # Words behind it are run instead of Patroni.
 set -eu
 umask 077
@@ -77,6 +80,24 @@ if [ -n "${ARCHIVE:-}" ]; then
     command: /usr/local/bin/replica-from-repository.sh"
 fi
 
+others=''
+[ -z "${SLOT:-}" ] || others="    slots:
+      $SLOT: { type: physical }"
+if [ -n "${STANDBY_OF:-}" ]; then
+  others="    standby_cluster:
+      host: \"${STANDBY_OF%:*}\"
+      port: ${STANDBY_OF#*:}
+      primary_slot_name: ${STANDBY_SLOT:?the slot at $STANDBY_OF}
+      create_replica_methods: [basebackup]"
+  # Patroni copies that primary, tries it twice, and ends.
+  while [ -z "$(ls -A "$data")" ] && ! PGPASSWORD=$REPLICATION_PASSWORD PGCONNECT_TIMEOUT=2 timeout 3 psql -qAtX \
+    "host=${STANDBY_OF%:*} port=${STANDBY_OF#*:} user=replicator dbname=postgres replication=true" \
+    -c IDENTIFY_SYSTEM > /dev/null 2>&1; do
+    echo "there is no primary at $STANDBY_OF: waiting for it" >&2
+    sleep 1
+  done
+fi
+
 cat > /etc/patroni/patroni.yml <<YML
 scope: main
 name: "$PATRONI_NAME"
@@ -101,6 +122,7 @@ $method
     synchronous_mode: true
     # With etcd away the primary goes on for as long as every other node says that it has no other.
     failsafe_mode: true
+$others
     postgresql:
       use_pg_rewind: true
       use_slots: true

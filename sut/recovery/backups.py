@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from blackstart.model.durations import Duration, seconds
@@ -30,6 +31,8 @@ PRIMARY = "postgres.primary"
 #: Where a node has its cluster.
 DATA = f"{POSTGRES_DISK}/main"
 _LINES = 15
+#: A program of the side cluster waits two minutes for its turn, and one more for the end of Postgres.
+_TURN = "190s"
 
 
 # -- the repository ----------------------------------------------------------------------------------
@@ -53,11 +56,6 @@ def version(running: RunningStack) -> str:
 def verify(running: RunningStack, limit: Duration = "120s") -> None:
     """Have every file of the repository read and its checksum compared; BackupError tells what is damaged."""
     _run(running, REPOSITORY, limit, "verify-repository")
-
-
-def check(running: RunningStack, limit: Duration = "90s") -> None:
-    """Have a segment written and wait for it in the repository: archiving works, whatever it says itself."""
-    _run(running, REPOSITORY, limit, "check-archiving")
 
 
 def adopt(running: RunningStack, limit: Duration = "180s") -> None:
@@ -110,11 +108,6 @@ def timeline(running: RunningStack) -> int:
     return int(_ask(running, PRIMARY, "SELECT pg_walfile_name(pg_current_wal_lsn())")[:8], 16)
 
 
-def segment(running: RunningStack) -> str:
-    """The name of the segment that the primary is writing."""
-    return _ask(running, PRIMARY, "SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
-
-
 def switch_wal(running: RunningStack, limit: Duration = "30s") -> str:
     """Have the primary begin a new segment; returns the name of the old one once the repository has it."""
     # Without a record since the last switch there would be nothing to switch.
@@ -158,7 +151,7 @@ def restore_side(
     limit: Duration = "5m",
 ) -> Restored:
     """Restore into the side cluster, as a person does by `restore-cluster`; what was there is dropped."""
-    _run(running, SIDE, "60s", "drop-cluster")
+    drop_side(running)
     words = ["restore-cluster", "--type", kind]
     for option, value in (("--target", target), ("--set", backup), ("--timeline", timeline)):
         words += [option, value] if value else []
@@ -167,8 +160,20 @@ def restore_side(
 
 
 def drop_side(running: RunningStack) -> None:
-    """Drop the side cluster, if there is one."""
-    _run(running, SIDE, "60s", "drop-cluster")
+    """Drop the side cluster, if there is one; a verification that is under way is waited for."""
+    _run(running, SIDE, _TURN, "drop-cluster")
+
+
+def end_restores(running: RunningStack) -> None:
+    """End the restores and verifications that somebody who is gone has left running, wherever they run.
+
+    A container that cannot be asked runs none.
+    """
+    for name in (*POSTGRES, SIDE):
+        with suppress(PlatformError):
+            done = running.exec(name, ["end-restores"], timeout=30)
+            if done.code != 0:
+                raise BackupError(f"{name}: end-restores: {done.output.strip()}")
 
 
 def rebuild(running: RunningStack, limit: Duration = "5m") -> Restored:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from blackstart.injection.state import state_dir
 from blackstart.model.errors import BlackstartError, HarnessError, PlatformError
 from sut.recovery.settings import REPOSITORY, REPOSITORY_PATH
-from sut.settings import APP_PASSWORD, APPS, JWT_KID, POSTGRES, SECRETS_DIR, WORKERS
+from sut.settings import APP_PASSWORD, APPS, POSTGRES, SECRETS_DIR, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -31,7 +31,7 @@ _PUT = f'umask 077 && printf %s "$1" > {PLACE}.new && mv {PLACE}.new {PLACE}'
 
 
 class BundleError(HarnessError):
-    """A bundle cannot be opened: another key, or it was changed."""
+    """A bundle cannot be opened: there is no key, it is another, or the bundle was changed."""
 
 
 def seal(running: RunningStack, content_keys: Sequence[str] = ()) -> None:
@@ -46,10 +46,10 @@ def seal(running: RunningStack, content_keys: Sequence[str] = ()) -> None:
     variables = _variables(
         running,
         password=_secret(running, "database-password"),
-        token_key=json.loads(_secret(running, "jwt-keys"))[JWT_KID],
+        token_keys=_secret(running, "jwt-keys"),
         content_keys=keys,
     )
-    sealed = Fernet(_key(running.run_id)).encrypt(json.dumps(variables).encode()).decode()
+    sealed = Fernet(_key(running.run_id, make=True)).encrypt(json.dumps(variables).encode()).decode()
     done = running.exec(REPOSITORY, ["sh", "-c", _PUT, "sh", sealed])
     if done.code != 0:
         raise PlatformError(f"{REPOSITORY}: the bundle is not kept: {done.output.strip()}")
@@ -69,7 +69,7 @@ def unseal(run_id: str, sealed: str) -> dict[str, dict[str, str]]:
 
 
 def _variables(
-    running: RunningStack, password: str, token_key: str, content_keys: str
+    running: RunningStack, password: str, token_keys: str, content_keys: str
 ) -> Mapping[str, Mapping[str, str]]:
     """Those of each instance that has secrets, with the ones that are in force in place of the declared."""
     found: dict[str, dict[str, str]] = {name: {"APP_PASSWORD": password} for name in POSTGRES}
@@ -78,7 +78,7 @@ def _variables(
         urls = ("DATABASE_URL", "RETRIEVAL_URL")
         found[name] = {
             "CONTENT_KEYS": content_keys,
-            "JWT_SECRET": token_key,
+            "JWT_SECRET": token_keys,
             **{url: declared[url].replace(f":{APP_PASSWORD}@", f":{password}@") for url in urls},
         }
     return found
@@ -92,12 +92,16 @@ def _secret(running: RunningStack, name: str) -> str:
     return told.output.strip()
 
 
-def _key(run_id: str) -> bytes:
-    """The run's key, made when it is asked for first."""
+def _key(run_id: str, *, make: bool = False) -> bytes:
+    """The run's key; with `make` it is made where there is none yet. Raises BundleError."""
     from cryptography.fernet import Fernet
 
-    path: Path = state_dir(run_id, create=True) / "bundle.key"
+    path: Path = state_dir(run_id, create=make) / "bundle.key"
     if not path.exists():
+        if not make:
+            raise BundleError(
+                f"the bundle cannot be opened: there is no key of run {run_id}; put it to {path}"
+            )
         new = path.with_suffix(".new")
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(Fernet.generate_key())

@@ -1,6 +1,6 @@
 """All secrets of the running service replaced at once, and put back.
 
-python -m sut.recovery.rotate RUN next|back
+python -m sut.recovery.rotate RUN next|retire|back
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ def content_keys(running: RunningStack) -> None:
     rotation.content_keys(running, [NEXT_CONTENT_KEY, CONTENT_KEY])
 
 
+def retire(running: RunningStack) -> None:
+    """The old key of tokens is taken away: who has a token by it must log in anew. Raises PlatformError."""
+    rotation.jwt_keys(running, {NEXT_JWT_KID: NEXT_JWT_SECRET})
+
+
 def back(running: RunningStack) -> None:
     """The secrets of before are in force; what was sealed meanwhile can be read. Raises PlatformError."""
     rotation.database_password(running, APP_PASSWORD)
@@ -52,7 +57,7 @@ def back(running: RunningStack) -> None:
 
 def main(words: Sequence[str]) -> int:
     """The command line; its exit status."""
-    ways = {"next": forward, "back": back}
+    ways = {"next": forward, "retire": retire, "back": back}
     if len(words) != 2 or words[1] not in ways:
         print(f"usage: python -m sut.recovery.rotate RUN {'|'.join(ways)}", file=sys.stderr)
         return 64

@@ -8,6 +8,8 @@ REPOSITORY = "repo-1"
 #: An idle Postgres host without Patroni: the side cluster of a point-in-time recovery, and a clean place in
 #: which backups are verified.
 SIDE = "restore-1"
+#: The role of an operator, whose password is out in a drill.
+OPERATOR = "maintenance"
 #: Their zone: what happens to the others' does not happen to theirs.
 ZONE = "d"
 #: pgBackRest's name for the cluster, and where its repository is.

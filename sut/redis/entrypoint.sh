@@ -4,6 +4,7 @@
 #   REDIS_NAME        this node's plain name, as "redis-1"
 #   REDIS_PRIMARY     the first primary's name (replica, sentinel)
 #   REDIS_REPLICAS    replicas that the first primary has before a Sentinel begins to watch it; 1
+#   REDIS_LEAST       replicas without which a primary takes no writes; 1
 #   REDIS_SENTINELS   optional, "sentinel-1:26379,...": a restarted node asks them who is primary
 #   TLS_PEM           optional, key and certificate: clients are served with TLS at 6380 besides
 set -eu
@@ -87,7 +88,7 @@ repl-diskless-sync yes
 repl-diskless-sync-delay 0
 repl-ping-replica-period 1
 repl-timeout 10
-min-replicas-to-write 1
+min-replicas-to-write ${REDIS_LEAST:-1}
 min-replicas-max-lag 5
 replica-announce-ip $REDIS_NAME
 replica-announce-port 6379

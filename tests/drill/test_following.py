@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -101,6 +102,8 @@ def test_the_steps_act_on_the_drills_own_stack_and_are_recorded(
     step = {"runbook": "lost", "step": "find", "phase": "detect"}
     assert told[:2] == [{"event": "begin", **step, "exit": None}, {"event": "end", **step, "exit": 0}]
     assert [line["step"] for line in told] == ["find", "find", "copy", "copy"]
+    code = PAGE.split("```sh {name=find phase=detect}\n")[1].split("```")[0]
+    assert events(attempt)[0]["sha256"] == sha256(code.encode()).hexdigest()
     assert SECRET not in attempt.events.path.read_text()
     assert attempt.schedule == [{"action": "follow", "runbook": "lost", "steps": ["find", "copy"]}]
 
@@ -138,17 +141,25 @@ def test_a_step_that_must_fail_and_does_so_loudly_is_as_it_must_be(attempt: Atte
 
 
 @pytest.mark.parametrize(
-    ("step", "told"),
+    ("step", "told", "counts"),
     [
-        ("mute", "lost: mute went well, and had to fail with 'wrong key'"),
-        ("corrupt", r"lost: corrupt failed \(exit 28\) without saying 'wrong key': ERROR: checksum"),
+        ("mute", "lost: mute went well, and had to fail with 'wrong key'", [1, 2]),
+        ("corrupt", r"lost: corrupt failed \(exit 28\) without saying 'wrong key': ERROR: checksum", [0, 0]),
     ],
 )
-def test_a_damage_of_which_nobody_is_told_is_counted(attempt: Attempt, step: str, told: str) -> None:
+def test_a_damage_of_which_nobody_is_told_is_counted(
+    attempt: Attempt, step: str, told: str, counts: list[int]
+) -> None:
     follow(attempt, step, fails="wrong key", check=False)
     with pytest.raises(RunbookFailed, match=told):
         follow(attempt, step, fails="wrong key")
-    assert [e["value"] for e in events(attempt, "drill")] == [1, 2]
+    assert [e["value"] for e in events(attempt, "drill")] == counts
+
+
+def test_a_step_that_is_not_done_in_time_is_neither_detected_nor_undetected(attempt: Attempt) -> None:
+    with pytest.raises(RunbookFailed, match="lost: long was not done within 500 ms"):
+        follow(attempt, "long", limit_s=0.5, fails="wrong key")
+    assert events(attempt, "drill") == []
 
 
 def test_a_step_before_the_one_that_must_fail_must_not(attempt: Attempt) -> None:

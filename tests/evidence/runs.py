@@ -38,6 +38,8 @@ def a_run(reports: Path) -> Path:
     add(trial, *restored(), *followed())
     synth(seed=8, lose=3).write(folder / DRILL / "control-async-replication", role="control")
     synth(seed=9, fault=False).write(folder / DRILL / "placebo", role="placebo")
+    named(folder / DRILL / "control-async-replication", "control")
+    named(folder / DRILL / "placebo", "placebo")
     for each in sorted(folder.rglob("run.json")):
         edit(each.parent, run_id=RUN_ID, trial=1)
         record(each.parent)
@@ -72,6 +74,12 @@ def add(trial: Path, *events: dict[str, Any]) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def named(trial: Path, role: str, number: int = 1) -> None:
+    """Let the events say which trial it is, as a drill does at its start."""
+    control = {"variant": "async-replication", "breaks": "lost"} if role == "control" else {}
+    add(trial, at(0.0, "drill", "trial", role=role, number=number, expects_alert=None, **control))
+
+
 def restored() -> list[dict[str, Any]]:
     """What `drill.record_restore` writes."""
     told = {"what": "table turns", "from": LABEL, "into": "restore-1", "type": "time", "timeline": 2}
@@ -82,12 +90,12 @@ def restored() -> list[dict[str, Any]]:
 def followed() -> list[dict[str, Any]]:
     """Three steps of a runbook, as `drill.follow` writes them."""
     steps = (("find", "detect", 8.6, 9.0), ("restore", "copy", 9.0, 12.1), ("compare", "verify", 12.1, 12.9))
-    told = {"runbook": "rows-deleted"}
+    told, code = {"runbook": "rows-deleted"}, "a1" * 32
     return [
         event
         for name, phase, begin, end in steps
         for event in (
-            at(begin, "runbook", "begin", **told, step=name, phase=phase),
+            at(begin, "runbook", "begin", **told, step=name, phase=phase, sha256=code),
             at(
                 end,
                 "runbook",

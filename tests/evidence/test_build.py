@@ -14,7 +14,7 @@ from blackstart.evidence import keys
 from blackstart.evidence.build import Built, build
 from blackstart.evidence.facts import parse_targets
 from blackstart.model.errors import ConfigError, EvidenceError
-from tests.evidence.runs import DRILL, KEY, LABEL, RUN_ID, a_run, add, at, edit, record, synth
+from tests.evidence.runs import DRILL, KEY, LABEL, RUN_ID, a_run, add, at, edit, named, record, synth
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,6 +83,16 @@ def test_the_steps_of_the_runbook_are_told_with_their_outcome(built: Built) -> N
         ("restore", "copy", 0, ""),
         ("compare", "verify", 0, ""),
     ]
+    assert {s["sha256"] for s in steps} == {"a1" * 32}
+
+
+def test_steps_of_which_no_hash_is_recorded_are_not_called_as_written(own_run: Path, tmp_path: Path) -> None:
+    trial = own_run / DRILL / "trial-1"
+    step = {"runbook": "rows-deleted", "step": "tell", "phase": None}
+    end = at(20.2, "runbook", "end", **step, exit=0, output="")
+    add(trial, at(20.0, "runbook", "begin", **step), end)
+    shown = [c["shown"] for c in build(own_run, tmp_path / "out", KEY).facts["criteria"]]
+    assert "1 runbook followed step by step (rows-deleted): 4 of 4 steps ended as they must." in shown
 
 
 def test_a_target_is_compared_with_what_was_measured(run: Path, built: Built, tmp_path: Path) -> None:
@@ -105,6 +115,7 @@ def test_a_control_that_caught_nothing_fails_the_whole(own_run: Path, tmp_path: 
     told = json.loads((control / "run.json").read_text())
     shutil.rmtree(control)
     synth(seed=8).write(control, role="control")
+    named(control, "control")
     edit(control, run_id=RUN_ID, control=told["control"])
     record(control)
     facts = build(own_run, tmp_path / "out", KEY).facts
@@ -182,7 +193,8 @@ def test_a_trial_that_was_broken_off_is_named(own_run: Path, tmp_path: Path) -> 
 
 def test_a_void_trial_is_kept_and_counts_nowhere(own_run: Path, tmp_path: Path) -> None:
     void = own_run / DRILL / "trial-1-again1"
-    synth(seed=10, lose=2).write(void)
+    synth(seed=10).write(void)
+    add(void, at(20.0, "gate", "trip", gate="load-lag"))
     edit(void, run_id=RUN_ID)
     record(void)
     edit(void, superseded=True)
@@ -196,6 +208,67 @@ def test_a_void_trial_is_kept_and_counts_nowhere(own_run: Path, tmp_path: Path) 
         ("trial-1-again1", True),
     ]
     assert any("Void" in limit and "trial-1-again1" in limit for limit in facts["limits"])
+
+
+def failed(run: Path, number: int = 2) -> Path:
+    """Another trial of that run, which failed."""
+    trial = run / DRILL / f"trial-{number}"
+    synth(seed=10, lose=2).write(trial, trial=number)
+    named(trial, "drill", number)
+    edit(trial, run_id=RUN_ID)
+    record(trial)
+    return trial
+
+
+def test_a_trial_that_failed_cannot_be_called_void(own_run: Path, tmp_path: Path) -> None:
+    trial = failed(own_run)
+    assert build(own_run, tmp_path / "as-it-was", KEY).facts["verdict"] == "fail"
+    edit(trial, superseded=True)
+    with pytest.raises(EvidenceError, match="only one that is unknown is run again") as refused:
+        build(own_run, tmp_path / "out", KEY)
+    assert refused.value.file == str(trial / "run.json")
+
+
+BREAKS = {"variant": "async-replication", "breaks": "lost"}
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"role": "control", "control": BREAKS, "proof": "pass"}, "role"),
+        ({"role": "placebo"}, "role"),
+        ({"role": "rehearsal"}, "role"),
+        ({"trial": 3}, "number"),
+    ],
+)
+def test_a_trial_cannot_be_called_another_than_its_events_say(
+    own_run: Path, tmp_path: Path, change: dict[str, Any], differs: str
+) -> None:
+    edit(failed(own_run), **change)
+    with pytest.raises(EvidenceError, match=f"its {differs} differs from what events.jsonl says"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+def test_a_control_must_break_what_its_events_say(own_run: Path, tmp_path: Path) -> None:
+    control = own_run / DRILL / "control-async-replication"
+    edit(control, control={**BREAKS, "breaks": "availability"})
+    with pytest.raises(EvidenceError, match="its breaks differs"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+def test_events_that_name_no_trial_are_those_of_a_drill(own_run: Path, tmp_path: Path) -> None:
+    edit(own_run / DRILL / "trial-1", role="placebo")
+    with pytest.raises(EvidenceError, match="nothing shows that the trial was no drill"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+def test_a_gap_in_the_numbers_of_trials_is_told(own_run: Path, tmp_path: Path) -> None:
+    failed(own_run, number=3)
+    limits = build(own_run, tmp_path / "out", KEY).facts["limits"]
+    assert any("numbered up to 3, and 2 counted" in limit for limit in limits)
+    shutil.rmtree(own_run / DRILL / "trial-3")
+    failed(own_run, number=2)
+    assert not any("A gap" in limit for limit in build(own_run, tmp_path / "whole", KEY).facts["limits"])
 
 
 def test_no_secret_is_in_any_file(tmp_path: Path) -> None:

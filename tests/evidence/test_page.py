@@ -41,6 +41,9 @@ def test_the_page_has_all_that_an_auditor_asks_for(built: Built) -> None:
         "rows-deleted: restore",
         "exit 0",
         "restore is done",
+        "<code>a1a1a1a1a1a1</code>",  # the begin of the hash of a step's code
+        "1 runbook followed as written",
+        f"1 restore from backup {LABEL}, each checked.",
         "async-replication",
         "lost broke, as it had to",
         f"runs/{DRILL}/control-async-replication",

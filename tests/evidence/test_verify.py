@@ -204,6 +204,14 @@ def test_a_history_and_a_run_that_contradict_each_other_are_told(evidence: Path)
     assert "cannot be judged again" in said[f"{TRIAL}/run.json"]
 
 
+@pytest.mark.parametrize("change", [{"superseded": True}, {"role": "control"}, {"role": "placebo"}])
+def test_a_holder_of_the_key_cannot_have_a_trial_not_count(evidence: Path, change: dict[str, Any]) -> None:
+    path = evidence / TRIAL / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    sign(evidence, KEY)
+    assert "cannot be judged again" in told(verify(evidence, PUBLIC))[f"{TRIAL}/run.json"]
+
+
 def test_evidence_of_another_version_is_judged_again_but_not_its_wording(evidence: Path) -> None:
     data = facts(evidence)
     data["built_by"] = "blackstart 9.9"

@@ -56,6 +56,12 @@ def test_the_front_fails_open_to_the_same_replicas_with_the_same_retries(program
         assert [line for line in told[backend] if "retr" in line or "redispatch" in line] == RETRIES
 
 
+def test_a_region_that_stands_by_gets_something_only_while_no_replica_is_well(programs: Path) -> None:
+    told = front(programs, STANDBYS="app-r1")
+    assert servers(told["backend app"])[2:] == ["server app-r1 app-r1:8000 weight 100 slowstart 5s backup"]
+    assert servers(told["backend app_any"])[2:] == ["server app-r1 app-r1:8000 no-check backup"]
+
+
 def test_a_retried_request_does_not_keep_the_word_that_nothing_was_applied(programs: Path) -> None:
     lines = front(programs)["frontend front"]
     counted = lines.index("http-response set-var-fmt(txn.retries) %rc")

@@ -109,6 +109,17 @@ def test_the_moment_of_a_delete_is_not_before_all_was_still_well(
     assert "shown: 740 0/03000048" in done.stdout, done.stderr
 
 
+def test_what_a_savepoint_deleted_is_its_transactions(host: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "heap").write_text(HEAP)
+    within = "; subxacts: 1742 1743; inval msgs: catcache 81"
+    (tmp_path / "transactions").write_text(
+        commit(740, "0/03000048", "2026-01-31 12:00:09.000000")
+        + commit(1741, "0/03000188", "2026-01-31 12:00:00.123456", within)
+    )
+    done = follow("rows-deleted", "find", "moment", env=host, show="$XID $COMMIT_LSN")
+    assert "shown: 1741 0/03000188" in done.stdout, done.stderr
+
+
 def test_where_nothing_was_deleted_there_is_no_moment(host: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "heap").write_text("")
     (tmp_path / "transactions").write_text("")
@@ -127,14 +138,29 @@ def test_the_moment_of_a_drop_is_that_of_the_last_transaction_that_removed_files
     assert "shown: before 2026-01-31 12:00:07.654321 UTC" in done.stdout
 
 
+@pytest.mark.parametrize("told", [DROPPED, ""])
 @pytest.mark.parametrize("runbook", ["table-dropped", "vectors-lost"])
 def test_a_moment_of_ones_own_overrules_what_is_found(
-    host: dict[str, str], tmp_path: Path, runbook: str
+    host: dict[str, str], tmp_path: Path, runbook: str, told: str
 ) -> None:
-    (tmp_path / "transactions").write_text(DROPPED)
+    (tmp_path / "transactions").write_text(told)
     wanted = "2026-01-31 11:00:00+00"
     done = follow(runbook, "find", "moment", env={**host, "TARGET": wanted}, show="$TARGET")
     assert f"shown: {wanted}" in done.stdout, done.stderr
+
+
+def test_a_standby_that_does_not_name_its_tables_is_not_said_to_be_well(host: dict[str, str]) -> None:
+    done = follow("page-corrupted", "find", "standby", env=host)
+    assert done.returncode == 1
+    assert "can read every table" not in done.stdout
+
+
+@pytest.mark.parametrize("runbook", ["rows-deleted", "backup-damaged", "postgres-primary-down"])
+def test_of_several_runs_none_is_taken_for_the_one_that_is_meant(host: dict[str, str], runbook: str) -> None:
+    env = {name: value for name, value in host.items() if name != "RUN"} | {"PS": "r1\nr2"}
+    done = follow(runbook, "find", env=env)
+    assert done.returncode == 1
+    assert "set RUN to one of r1 r2" in done.stdout
 
 
 @pytest.mark.parametrize(("there", "goes_on"), [("", True), ("bs-r1-app-1", True), ("bs-r1-pg-2", False)])

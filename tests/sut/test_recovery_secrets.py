@@ -16,6 +16,7 @@ from blackstart.platforms.capabilities import ExecResult
 from blackstart.stack.running import RunningStack
 from sut import rotation
 from sut.app.service.content import keys
+from sut.app.service.secretfiles import token_keys
 from sut.recovery import bundle, rotate
 from sut.recovery.settings import REPOSITORY
 from sut.recovery.stack import stack
@@ -80,12 +81,26 @@ def seal(service: Service, **options: Any) -> dict[str, dict[str, str]]:
 def test_the_bundle_holds_the_secrets_of_now_not_those_declared(service: Service) -> None:
     app = seal(service)["app-2"]
     assert app["CONTENT_KEYS"].splitlines() == [NEXT_CONTENT_KEY, CONTENT_KEY]
-    assert app["JWT_SECRET"] == JWT_SECRET
+    assert token_keys(app["JWT_SECRET"]) == {"k1": JWT_SECRET}
     for url in ("DATABASE_URL", "RETRIEVAL_URL"):
         assert f":{NEXT_APP_PASSWORD}@" in app[url]
         assert app[url] != stack.instance("app-2").env[url]
     assert bundle.unseal("run1", service.bundle)["pg-1"] == {"APP_PASSWORD": NEXT_APP_PASSWORD}
     assert set(app) <= set(stack.instance("app-2").env), "what is declared is replaced, nothing is added"
+
+
+def test_the_bundle_holds_every_key_of_tokens_under_its_name(service: Service) -> None:
+    service.files["jwt-keys"] = json.dumps({"k2": NEXT_JWT_SECRET, "k3": JWT_SECRET})
+    app = seal(service)["app-1"]
+    assert token_keys(app["JWT_SECRET"]) == {"k2": NEXT_JWT_SECRET, "k3": JWT_SECRET}
+
+
+def test_who_opens_it_makes_no_key(service: Service, tmp_path: Path) -> None:
+    seal(service)
+    (tmp_path / "run1" / "bundle.key").unlink()
+    with pytest.raises(bundle.BundleError, match="there is no key of run run1"):
+        bundle.unseal("run1", service.bundle)
+    assert not (tmp_path / "run1" / "bundle.key").exists()
 
 
 def test_nobody_reads_it_without_the_key(service: Service, tmp_path: Path) -> None:
@@ -131,6 +146,13 @@ def test_every_secret_is_replaced_and_a_new_key_opens_before_it_seals(service: S
     assert all(NEXT_CONTENT_KEY in each for each in orders[:first]) and first == len(rotation.HOLDERS)
 
 
+def test_the_old_key_of_tokens_can_be_taken_away(service: Service) -> None:
+    rotate.forward(cast(RunningStack, service))
+    rotate.retire(cast(RunningStack, service))
+    assert list(json.loads(service.files["jwt-keys"]).values()) == [NEXT_JWT_SECRET]
+    assert service.password == NEXT_APP_PASSWORD
+
+
 def test_what_is_put_back_opens_what_was_sealed_meanwhile(service: Service) -> None:
     rotate.forward(cast(RunningStack, service))
     sealed = keys(service.files["content-keys"]).encrypt(b"a turn")
@@ -140,9 +162,19 @@ def test_what_is_put_back_opens_what_was_sealed_meanwhile(service: Service) -> N
     assert list(json.loads(service.files["jwt-keys"]).values()) == [JWT_SECRET]
 
 
+def test_without_a_primary_no_password_is_replaced(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "role_map", lambda _: {"pg-1": "replica"})
+    with pytest.raises(PlatformError, match="no Postgres is primary now"):
+        rotate.back(cast(RunningStack, service))
+    assert service.files["database-password"] == NEXT_APP_PASSWORD
+
+
 @pytest.mark.parametrize("words", [[], ["run1"], ["run1", "both"], ["a", "b", "c"]])
 def test_the_command_line_tells_how_it_is_used(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert rotate.main(words) == bundle.main(words) == 64
     told = capsys.readouterr()
     assert told.out == ""
-    assert "sut.recovery.rotate RUN next|back" in told.err and "sut.recovery.bundle seal|open RUN" in told.err
+    assert (
+        "sut.recovery.rotate RUN next|retire|back" in told.err
+        and "sut.recovery.bundle seal|open RUN" in told.err
+    )

@@ -60,6 +60,14 @@ def test_who_asks_whom() -> None:
     assert not any(edge.startswith(("pg-", "pgproxy")) for edge in edges(SIDE))
 
 
+def test_nobody_reaches_a_restored_cluster_over_the_network() -> None:
+    """Passwords in it may be those of the past."""
+    assert stack.instance(SIDE).publish == ("metrics",)
+    rules = (ROOT / "sut/postgres/restore_hba.conf").read_text().splitlines()
+    assert [rule.split()[0] for rule in rules if not rule.startswith("#")] == ["local"]
+    assert '"listen_addresses=",' in (ROOT / "sut/postgres/restoring/side.py").read_text()
+
+
 def test_each_of_them_has_a_certificate_by_which_it_serves_and_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,3 +193,48 @@ def test_metrics_tell_the_age_of_the_newest_backup_and_what_the_archive_has(host
     told = looked(host)
     assert told["backup_completed_timestamp_seconds"] == pytest.approx(began - 50, abs=5)
     assert told["repository_wal_segment"] == (3 << 16) + 4, "of the newest timeline, and whole"
+
+
+# -- WAL that is received as it is written -----------------------------------------------------------
+
+SEGMENT = "00000001000000000000000A"
+
+
+def receive(host: Host, *, primary: bool, turns: int) -> Path:
+    """Have a receiver that ends at once, so often; returns where what was received is."""
+    received = host.state.parent / "received"
+    received.mkdir()
+    (received / SEGMENT).touch()
+    (host.state / "receive").touch()
+    host.programs.put("pg_receivewal", "exit 1")
+    host.programs.put("pg_isready", f"exit {0 if primary else 2}")
+    given = {"PRIMARY": "host=pgproxy-1", "REPLICATION_PASSWORD": "x", "RECEIVED": str(received)}
+    done = host.run("receive-wal.sh", TURNS=str(turns), **given)
+    assert done.returncode == 0, done.stderr
+    return received
+
+
+def test_what_was_received_stays_where_it_is_while_there_is_no_primary(host: Host) -> None:
+    received = receive(host, primary=False, turns=12)
+    assert [path.name for path in received.iterdir()] == [SEGMENT]
+    assert not list(received.parent.glob("received.former*"))
+
+
+def test_what_cannot_be_gone_on_from_is_put_aside_and_never_removed(host: Host) -> None:
+    received = receive(host, primary=True, turns=10)
+    assert not received.exists()
+    [former] = received.parent.glob("received.former-*")
+    assert [path.name for path in former.iterdir()] == [SEGMENT]
+
+
+@pytest.mark.parametrize(("cluster", "kept"), [("17-9", True), ("17-10", False)])
+def test_only_the_archive_of_the_cluster_of_now_makes_a_received_segment_needless(
+    host: Host, cluster: str, kept: bool
+) -> None:
+    backups = host.state.parent / "repository" / "backup" / "main"
+    for each in ("17-9", "17-10"):
+        (host.state.parent / "repository" / "archive" / "main" / each / SEGMENT[:16]).mkdir(parents=True)
+    archive = backups.parents[1] / "archive" / "main" / cluster / SEGMENT[:16]
+    (archive / f"{SEGMENT}-0a1b.zst").touch()
+    host.backups = backups
+    assert (receive(host, primary=False, turns=1) / SEGMENT).exists() is kept

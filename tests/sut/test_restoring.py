@@ -48,6 +48,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(server, "_PID", data / "postmaster.pid")
     monkeypatch.setattr(account, "_LAST", run / "last.json")
     monkeypatch.setattr(account, "_UNDER_WAY", run / "under-way.json")
+    monkeypatch.setattr(account, "_VERIFICATION", run / "verification")
     for name in ("_WANTED", "_STATE", "_WHY"):
         monkeypatch.setattr(rebuild, name, run / name)
     monkeypatch.setattr(verify, "_METRICS", run / "metrics")
@@ -152,7 +153,10 @@ def test_without_a_target_all_of_the_archive_must_be_replayed(
         return
     with pytest.raises(Failed, match=f"WAL is missing: recovery ended at {lsn}"):
         check(Wanted(), end, "", newest, MB4)
-    check(Wanted(timeline="1"), end, "", newest, MB4)
+    # `newest` is of the timeline that was asked for.
+    with pytest.raises(Failed, match="WAL is missing"):
+        check(Wanted(timeline=str(int(newest[:8], 16))), end, "", newest, MB4)
+    check(Wanted(timeline="current"), end, "", newest, MB4)
 
 
 def test_positions_are_numbers() -> None:
@@ -210,7 +214,8 @@ def test_a_copy_that_fails_says_why_in_one_line(
 def test_the_archives_last_segment_is_that_of_the_newest_cluster(
     host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = [{"archive": [{"max": "000000010000000000000009"}, {"max": "000000020000000000000003"}]}]
+    former = {"id": "17-1", "max": "000000010000000000000009"}
+    told = [{"archive": [former, {"id": "17-2", "max": "000000020000000000000003"}]}]
     backrest(host, monkeypatch, f"WARN: [of something]\n{json.dumps(told)}\n")
     assert repository.newest_segment() == "000000020000000000000003"
     backrest(host, monkeypatch, '[{"archive": []}]')
@@ -218,6 +223,23 @@ def test_the_archives_last_segment_is_that_of_the_newest_cluster(
     backrest(host, monkeypatch, "ERROR: [049]: unable to connect\n", 49)
     with pytest.raises(Failed, match="does not answer: unable to connect"):
         repository.newest_segment()
+
+
+def test_a_timeline_that_is_asked_for_has_a_last_segment_of_its_own(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [{"archive": [{"id": "17-2", "max": "000000030000000000000009"}]}]
+    listed = (
+        "000000020000000000000003-0a1b.zst",
+        "0000000200000000/000000020000000000000004-0a1b.zst",
+        "0000000200000000/000000020000000000000005.partial-0a1b.zst",
+        "0000000300000000/000000030000000000000009-0a1b.zst",
+    )
+    backrest(host, monkeypatch, "\n".join([*listed, json.dumps(told)]) + "\n")
+    assert repository.newest_segment("2") == "000000020000000000000004"
+    assert (host / "calls").read_text().splitlines()[-1].endswith(" repo-ls archive/main/17-2")
+    assert repository.newest_segment("4") == ""
+    assert repository.newest_segment("latest") == "000000030000000000000009"
 
 
 # -- a Postgres that recovers ------------------------------------------------------------------------
@@ -276,10 +298,47 @@ def test_a_data_directory_is_emptied(host: Path) -> None:
 # -- in place ----------------------------------------------------------------------------------------
 
 
-def test_wal_that_the_repository_lacks_is_not_given_up(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (host / "data" / "pg_wal" / "archive_status" / "000000010000000000000009.ready").touch()
+def primary(host: Path, monkeypatch: pytest.MonkeyPatch, state: str = "shut down") -> None:
+    """Have a primary that is well, and ends in this state; and a repository with a backup."""
+    monkeypatch.setattr(in_place, "RUN", host / "run")
+    monkeypatch.setattr(patroni, "refuse_unless_primary", lambda: None)
     monkeypatch.setattr(patroni, "pause", lambda: None)
     backrest(host, monkeypatch, "restore backup set 20260101-000000F,\n")
+    program = host / "pg_controldata"
+    program.write_text(f"#!/bin/sh\necho 'Database cluster state:               {state}'\n")
+    program.chmod(0o755)
+
+
+def test_only_where_a_primary_is_well_is_it_restored_in_place(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[bool] = []
+
+    def refuse(*_: object, **__: object) -> dict[str, object]:
+        raise Failed("GET /primary: 503")
+
+    monkeypatch.setattr(patroni, "_call", refuse)
+    monkeypatch.setattr(patroni, "pause", lambda: paused.append(True))
+    with pytest.raises(Failed, match=r"not a primary that is well \(GET /primary: 503\)"):
+        in_place.copy(Wanted())
+    assert not paused
+
+
+@pytest.mark.parametrize("state", ["in production", "shut down in recovery"])
+def test_a_primary_that_did_not_end_cleanly_is_not_restored_over(
+    host: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    primary(host, monkeypatch, state)
+    with pytest.raises(Failed, match=rf"did not end cleanly \({state}\).*patronictl resume"):
+        in_place.copy(Wanted())
+    # A restore that was begun here may have left it in any state.
+    UnderWay(Wanted(), Copied("20260101-000000F", 1.0)).keep()
+    in_place.copy(Wanted())
+
+
+def test_wal_that_the_repository_lacks_is_not_given_up(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (host / "data" / "pg_wal" / "archive_status" / "000000010000000000000009.ready").touch()
+    primary(host, monkeypatch)
     with pytest.raises(Failed, match="lacks 1 WAL files of this node, from 000000010000000000000009"):
         in_place.copy(Wanted())
     # What a former try of this restore has fetched is in the repository.
@@ -291,9 +350,7 @@ def test_wal_that_the_repository_lacks_is_not_given_up(host: Path, monkeypatch: 
 def test_a_node_keeps_its_own_configuration(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     conf = host / "data" / "postgresql.conf"
     conf.write_text("blackstart.node = 'pg-1'\n")
-    monkeypatch.setattr(in_place, "RUN", host / "run")
-    monkeypatch.setattr(patroni, "pause", lambda: None)
-    backrest(host, monkeypatch, "restore backup set 20260101-000000F,\n")
+    primary(host, monkeypatch)
     program = host / "pgbackrest"
     program.write_text(program.read_text().replace("exit 0", f"echo of-another > {conf}; exit 0"))
     in_place.copy(Wanted())
@@ -351,6 +408,26 @@ def test_a_node_that_is_being_restored_takes_no_other_target(host: Path) -> None
     rebuild.rebuild_from_repository([])
 
 
+def test_a_cluster_begins_anew_only_when_no_leader_has_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A primary that cannot be reached from here renews it; one that is gone does not."""
+    leader = patroni.Member("pg-2", "pg-2", "leader", "running")
+    answers = [[leader], [leader], [leader], []]
+    monkeypatch.setattr(patroni, "members", lambda: answers.pop(0))
+    patroni.await_no_leader()
+    assert not answers
+    monkeypatch.setattr(patroni, "members", lambda: [leader])
+    monkeypatch.setattr(patroni, "_LEASE_LIMIT_S", 0.1)
+    with pytest.raises(Failed, match=r"pg-2 holds it: there is a primary that this node cannot reach"):
+        patroni.await_no_leader()
+
+
+def test_a_wait_goes_on_as_long_as_there_is_progress() -> None:
+    told = iter([1, 2, 3, 3])
+    with pytest.raises(Failed, match=r"the end: not within 0\.01 s; last seen: not yet"):
+        base.until("the end", lambda: "not yet", 0.01, 0.01, progress=lambda: next(told))
+    assert list(told) == []
+
+
 # -- accounts ----------------------------------------------------------------------------------------
 
 
@@ -381,6 +458,17 @@ def test_a_failed_verification_leaves_known_when_one_went_well(host: Path) -> No
     then = (host / "run" / "metrics").read_text().splitlines()
     assert first[0] == then[0]
     assert (first[1], then[1]) == ("restore_verification_failed 0", "restore_verification_failed 1")
+    # A start is no verification.
+    verify.expect_verification([])
+    started = (host / "run" / "metrics").read_text().splitlines()
+    assert started[: len(then)] == then
+    assert started[-1].startswith("restore_verification_expected_timestamp_seconds ")
+
+
+def test_where_nothing_was_verified_yet_none_went_well(host: Path) -> None:
+    verify.expect_verification([])
+    told = (host / "run" / "metrics").read_text().splitlines()
+    assert told[:2] == ["restore_verified_timestamp_seconds 0", "restore_verification_failed 0"]
 
 
 # -- the commands ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sut.postgres.restoring import __main__ as commands
-from sut.postgres.restoring import account, base, server, verify
+from sut.postgres.restoring import account, base, server, side, verify
 from sut.postgres.restoring.account import UnderWay
 from sut.postgres.restoring.base import Failed, alone
 from sut.postgres.restoring.repository import Copied
@@ -45,3 +45,31 @@ def test_a_restore_between_its_steps_is_left_alone(
     assert "a side cluster is in use here" in capsys.readouterr().err
     assert account.is_under_way()
     assert not (tmp_path / "verified.json").exists(), "what was verified last stays known"
+
+
+def test_a_restored_cluster_whose_postgres_died_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "PG_VERSION").touch()
+    for name in ("_UNDER_WAY", "_VERIFICATION", "_LAST"):
+        monkeypatch.setattr(account, name, tmp_path / name)
+    monkeypatch.setattr(server, "DATA", data)
+    monkeypatch.setattr(server, "_PID", data / "postmaster.pid")
+    for name in ("_VERIFIED", "_METRICS"):
+        monkeypatch.setattr(verify, name, tmp_path / name)
+    with pytest.raises(Failed, match="a side cluster is in use here"):
+        verify.verify_restore([])
+    assert server.holds_data()
+
+    def fails(*_: object, **__: object) -> None:
+        raise Failed("the repository does not answer")
+
+    # What a verification that was killed has left is dropped by the next.
+    monkeypatch.setattr(side, "copy", fails)
+    account.note_verification(True)
+    with pytest.raises(Failed, match="the repository does not answer"):
+        verify.verify_restore([])
+    assert not server.holds_data()
+    assert not account.is_verification()

@@ -67,6 +67,7 @@ def test_nonsense_does_not_become_a_key(tmp_path: Path, text: str) -> None:
     (tmp_path / JWT_KEYS).write_text(text)
     assert Secrets(str(tmp_path), jwt_secret=KEY).jwt_keys() == {"k1": KEY}
     assert Secrets(str(tmp_path)).jwt_keys() == {}
+    assert Secrets(jwt_secret=json.dumps({"k2": KEY})).jwt_keys() == {"k2": KEY}
 
 
 def test_a_new_connection_uses_the_password_of_now(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from .providers import make_models
 from .readiness import Readiness
 from .retrieval import VectorRetriever
 from .runner import Runner
-from .secretfiles import CONTENT_KEYS, DATABASE_PASSWORD, FIRST_KID, JWT_KEYS, TLS_CA, plant
+from .secretfiles import CONTENT_KEYS, DATABASE_PASSWORD, JWT_KEYS, TLS_CA, plant, token_keys
 from .tool import SearchTool
 
 log = logging.getLogger(__name__)
@@ -262,7 +262,7 @@ def _take_secrets(settings: Settings) -> None:
     """
     if settings.secrets_dir:
         given = {
-            JWT_KEYS: json.dumps({FIRST_KID: settings.jwt_secret}),
+            JWT_KEYS: json.dumps(dict(token_keys(settings.jwt_secret))),
             CONTENT_KEYS: settings.content_keys,
             DATABASE_PASSWORD: conninfo_to_dict(settings.database_url).get("password", ""),
             TLS_CA: settings.tls_ca,

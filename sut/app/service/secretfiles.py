@@ -70,7 +70,7 @@ class Secrets:
     def __init__(
         self, folder: str = "", *, jwt_secret: str = "", content_keys: str = "", reload: bool = True
     ) -> None:
-        given: Mapping[str, str] = {FIRST_KID: jwt_secret} if jwt_secret else {}
+        given: Mapping[str, str] = token_keys(jwt_secret) if jwt_secret else {}
         self.jwt_keys: Callable[[], Mapping[str, str]] = lambda: given
         box = keys(content_keys) if content_keys else None
         self.content_keys: Callable[[], MultiFernet | None] = lambda: box
@@ -96,6 +96,11 @@ def plant(folder: Path, secrets: Mapping[str, str]) -> None:
             continue
         with os.fdopen(made, "w") as file:
             file.write(text)
+
+
+def token_keys(text: str) -> Mapping[str, str]:
+    """The keys of an environment: one secret, or what the file `jwt-keys` may hold. Raises ValueError."""
+    return _jwt_keys(text) if text.startswith("{") else {FIRST_KID: text}
 
 
 def _jwt_keys(text: str) -> Mapping[str, str]:

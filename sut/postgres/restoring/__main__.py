@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from .base import RUN, Failed, alone, flagged
 from .in_place import restore_in_place
 from .rebuild import await_primary, await_recovery, bootstrap_from_repository, rebuild_from_repository
+from .running import end_restores, lead, noted
 from .side import drop_cluster, restore_cluster
 from .verify import expect_verification, verify_restore
 
@@ -23,9 +24,12 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "bootstrap-from-repository": bootstrap_from_repository,
     "await-recovery": await_recovery,
     "await-primary": await_primary,
+    "end-restores": end_restores,
 }
 #: Those that make or drop a side cluster: one at a time.
 ALONE = ("restore-cluster", "drop-cluster", "verify-restore")
+#: Those that would go on where whoever called them is gone. What Patroni has called Patroni ends.
+NOTED = ("restore-cluster", "verify-restore", "restore-in-place", "rebuild-from-repository")
 #: A negative control has every restore end well, whatever came of it.
 IGNORES_ERRORS = "restore-ignores-errors"
 
@@ -41,7 +45,10 @@ def main(words: Sequence[str]) -> int:
         return 0
     RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with alone(RUN) if words[0] in ALONE else nullcontext():
+        with (
+            noted(RUN) if words[0] in NOTED else nullcontext(),
+            alone(RUN) if words[0] in ALONE else nullcontext(),
+        ):
             command(words[1:])
     except Failed as error:
         print(f"{words[0]}: failed: {error}", file=sys.stderr)
@@ -50,4 +57,6 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in NOTED:
+        lead()
     sys.exit(main(sys.argv[1:]))

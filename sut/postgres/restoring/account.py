@@ -107,3 +107,21 @@ def is_under_way() -> bool:
 def no_longer_under_way() -> None:
     """The next step would have nothing to go on with."""
     _UNDER_WAY.unlink(missing_ok=True)
+
+
+# -- whose the side cluster is -----------------------------------------------------------------------
+
+_VERIFICATION = RUN / "verification"
+
+
+def note_verification(of_one: bool) -> None:
+    """Note whether what comes into the data directory now is a verification's, which may drop it."""
+    if of_one:
+        _VERIFICATION.touch()
+    else:
+        _VERIFICATION.unlink(missing_ok=True)
+
+
+def is_verification() -> bool:
+    """Whether what is in the data directory is what a verification has left."""
+    return _VERIFICATION.exists()

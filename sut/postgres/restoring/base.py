@@ -23,12 +23,25 @@ class Failed(Exception):
     """What was asked for is not so; the message is one line that says what happened, and what to do."""
 
 
-def until(what: str, check: Callable[[], str | None], limit_s: float, every_s: float = 0.2) -> float:
-    """Wait until `check` returns None rather than what is still wrong; returns the seconds. Raises Failed."""
-    began = time.monotonic()
+def until(
+    what: str,
+    check: Callable[[], str | None],
+    limit_s: float,
+    every_s: float = 0.2,
+    progress: Callable[[], object] | None = None,
+) -> float:
+    """Wait until `check` returns None rather than what is still wrong; returns the seconds. Raises Failed.
+
+    With `progress` the limit begins anew as long as that tells something else each time it has passed.
+    """
+    began = since = time.monotonic()
+    before: object = None
     while (wrong := check()) is not None:
-        if time.monotonic() - began > limit_s:
-            raise Failed(f"{what}: not within {limit_s:g} s; last seen: {wrong}")
+        if time.monotonic() - since > limit_s:
+            now = progress() if progress else None
+            if now == before:
+                raise Failed(f"{what}: not within {limit_s:g} s; last seen: {wrong}")
+            before, since = now, time.monotonic()
         time.sleep(every_s)
     return time.monotonic() - began
 

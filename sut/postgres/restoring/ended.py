@@ -42,7 +42,8 @@ def check(wanted: Wanted, end: End, log: str, newest: str, segment_size: int) ->
     """Raise Failed unless Postgres itself says that it stopped at the target.
 
     Without a target it must have come as far as the archive went when the recovery began: `newest` is its
-    last segment, of `segment_size` bytes. A missing segment would otherwise be taken for the archive's end.
+    last segment, of `segment_size` bytes; along a timeline that was asked for by number, the last of that.
+    A missing segment would otherwise be taken for the archive's end.
     """
     if not re.match(_REACHED[wanted.type], end.reason):
         raise Failed(f"recovery to {wanted} ended for another reason: {end.reason}")
@@ -52,8 +53,8 @@ def check(wanted: Wanted, end: End, log: str, newest: str, segment_size: int) ->
         if _STOPPING not in log:
             raise Failed(f"Postgres does not say that it stopped for the target {wanted}")
         return
-    # Along a timeline that was asked for, another may be the archive's last.
-    if not newest or wanted.timeline not in ("", "latest"):
+    # Which timeline is "current" only the backup tells, and it need not be the archive's last.
+    if not newest or wanted.timeline == "current":
         return
     timeline, start = int(newest[:8], 16), start_of(newest, segment_size)
     # Of a timeline that has only just begun the archive may have no segment yet.

@@ -12,6 +12,8 @@ from .wanted import Wanted, parse
 
 STEPS = ("copy", "replay", "open")
 _CONF = "postgresql.conf"
+#: Where a restore in place is refused after Postgres was ended.
+_RESUME = "end Patroni's pause (patronictl resume)"
 
 
 def restore_in_place(words: Sequence[str]) -> None:
@@ -31,12 +33,15 @@ def restore_in_place(words: Sequence[str]) -> None:
 
 def copy(wanted: Wanted) -> None:
     """End Postgres here, and put the backup's files in place of those that differ. Raises Failed."""
+    again = account.is_under_way()
+    if not again:
+        patroni.refuse_unless_primary()
     patroni.pause()
     served = server.is_running()
     # The archiver pushes on until there is nothing left.
     server.stop()
-    if served or not account.is_under_way():
-        _refuse_to_lose_wal()
+    if served or not again:
+        _refuse_to_lose_wal(clean_only=not again)
     own = RUN / _CONF
     if (DATA / _CONF).exists():
         shutil.copyfile(DATA / _CONF, own)
@@ -49,12 +54,21 @@ def copy(wanted: Wanted) -> None:
     say(f"copied what differs from {copied.backup} in {copied.seconds:.1f} s")
 
 
-def _refuse_to_lose_wal() -> None:
-    """Raise Failed if there is WAL here that the repository lacks: the restore would remove it."""
+def _refuse_to_lose_wal(*, clean_only: bool) -> None:
+    """Raise Failed if there is WAL here that the repository lacks: the restore would remove it.
+
+    With `clean_only` also where Postgres did not end cleanly: the segment that it wrote then is marked for
+    nobody, and may have what was acknowledged.
+    """
+    if clean_only and (state := server.cluster_state()) != server.CLEAN:
+        raise Failed(
+            f"Postgres did not end cleanly ({state}), so the repository may lack the end of its WAL: "
+            f"{_RESUME}, which starts Postgres again; then repeat"
+        )
     if lacking := sorted(p.stem for p in (DATA / "pg_wal" / "archive_status").glob("*.ready")):
         raise Failed(
             f"the repository lacks {len(lacking)} WAL files of this node, from {lacking[0]}, which would be "
-            "lost: mend archiving, start Postgres and repeat, or copy pg_wal away and remove the .ready files"
+            f"lost: mend archiving, {_RESUME}, and repeat, or copy pg_wal away and remove the .ready files"
         )
 
 

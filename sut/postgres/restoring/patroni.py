@@ -18,6 +18,8 @@ _PORT = 8008
 _TIMEOUT_S = 10.0
 #: Patroni's loop comes by every 2 s, or every 10 s where no configuration tells it otherwise.
 _LOOP_LIMIT_S = 40.0
+#: A leader's lease is of 20 s (`ttl`): one that is gone has none after that.
+_LEASE_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,30 @@ def await_leader() -> float:
     return until("this node as primary", other, _LOOP_LIMIT_S)
 
 
+def refuse_unless_primary() -> None:
+    """Raise Failed unless this host's Postgres is the primary, and well."""
+    try:
+        _call("GET", "/primary")
+    except Failed as error:
+        raise Failed(
+            f"this node is not a primary that is well ({error}): run this where the primary is"
+        ) from error
+
+
+def await_no_leader() -> None:
+    """Wait until the lease of a leader that is gone has run out. Raises Failed.
+
+    One that only this host cannot reach renews it: to begin another cluster then would make two of them.
+    """
+
+    def held() -> str | None:
+        leaders = [member.name for member in members() if "leader" in member.role]
+        unreachable = "there is a primary that this node cannot reach; mend the network, or stop that node"
+        return f"{', '.join(leaders)} holds it: {unreachable}" if leaders else None
+
+    until("the end of the leader's lease", held, _LEASE_LIMIT_S)
+
+
 def is_primary(member: Member) -> bool:
     """Whether another member says itself that it is primary; for a while etcd says it of one that is gone."""
     try:
@@ -102,9 +128,8 @@ def reinitialise(member: Member) -> None:
 
 def forget_cluster() -> None:
     """Remove what etcd knows of a cluster whose data are gone, so that one may begin. Raises Failed."""
-    # Where the lease of a primary that is gone has not run out, its name is asked for as well.
-    leaders = [member.name for member in members() if member.role == "leader"]
-    answers = "\n".join([SCOPE, "Yes I am aware", *leaders]) + "\n"
+    # Where a leader holds a lease its name is asked for as well, and nothing is removed.
+    answers = "\n".join([SCOPE, "Yes I am aware"]) + "\n"
     done = subprocess.run(
         ["patronictl", "remove", SCOPE],
         input=answers,

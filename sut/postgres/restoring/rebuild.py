@@ -19,7 +19,8 @@ from .wanted import Wanted, parse
 _WANTED = RUN / "wanted.json"
 _STATE = RUN / "state"
 _WHY = RUN / "why"
-_COPY_LIMIT_S = 1800.0
+#: Seconds within which the copying of files, or the replay of WAL, must come further.
+_PROGRESS_LIMIT_S = 1800.0
 _BEGIN_LIMIT_S = 60.0
 _FOREVER_S = float("inf")
 
@@ -36,6 +37,7 @@ def rebuild_from_repository(words: Sequence[str]) -> None:
         _want(wanted)
         # A cluster that begins anew does so at once where etcd knows of none.
         if _state() == "":
+            patroni.await_no_leader()
             patroni.forget_cluster()
         until("the begin of the restore", lambda: None if _state() else "Patroni waits", _BEGIN_LIMIT_S)
     elif state == "failed":
@@ -43,7 +45,12 @@ def rebuild_from_repository(words: Sequence[str]) -> None:
         until("the next try", lambda: "not yet" if _WANTED.exists() else None, _BEGIN_LIMIT_S)
     elif wanted != Wanted():
         raise Failed(f"this node is {state} already, to what it was told first")
-    until("the copying of files", lambda: "copying" if _state() == "copying" else None, _COPY_LIMIT_S)
+    until(
+        "the copying of files",
+        lambda: "copying" if _state() == "copying" else None,
+        _PROGRESS_LIMIT_S,
+        progress=server.copied,
+    )
     _raise_if_failed()
     say("the files are copied")
 
@@ -53,7 +60,12 @@ def await_recovery(words: Sequence[str]) -> None:
     if words:
         raise Failed("await-recovery takes no arguments")
     ended = ("restored", "failed")
-    until("the end of recovery", lambda: None if _state() in ended else _state() or "none", _COPY_LIMIT_S)
+    until(
+        "the end of recovery",
+        lambda: None if _state() in ended else _state() or "none",
+        _PROGRESS_LIMIT_S,
+        progress=server.replayed,
+    )
     _raise_if_failed()
     say(str(account.last()))
 

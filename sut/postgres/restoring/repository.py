@@ -52,17 +52,34 @@ def why(output: str) -> str:
     return told
 
 
-def newest_segment() -> str:
-    """The last segment that the archive has; empty if it has none. Raises Failed."""
+def newest_segment(timeline: str = "") -> str:
+    """The last segment that the archive has; empty if it has none. Raises Failed.
+
+    Where `timeline` is a number, the last of that one.
+    """
     done = _run([*_BACKREST, "--output=json", "info"])
     if done.returncode != 0:
         raise Failed(f"the repository does not answer: {why(done.stdout) or _ended(done.returncode)}")
     try:
         # What goes before the last line are warnings.
         [stanza] = json.loads(done.stdout.strip().splitlines()[-1])
-        return str(stanza["archive"][-1]["max"] or "") if stanza["archive"] else ""
+        archive = stanza["archive"][-1] if stanza["archive"] else {"id": "", "max": ""}
+        current, newest = str(archive["id"]), str(archive["max"] or "")
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Failed(f"the repository's account is unusable: {done.stdout[-300:]!r}") from error
+    return _newest_of(current, int(timeline)) if current and timeline.isdigit() else newest
+
+
+def _newest_of(archive: str, timeline: int) -> str:
+    """The last whole segment of a timeline in one of the stanza's archives."""
+    # The checksum follows: what a promotion left of a segment has ".partial" in between.
+    segment = f"({timeline:08X}[0-9A-F]{{16}})-"
+    # By its stanza a client may read there; the path is the repository's all the same.
+    listing = [*_BACKREST, "--output=text", "--recurse", f"--filter={segment}"]
+    done = _run([*listing, "repo-ls", f"archive/{STANZA}/{archive}"])
+    if done.returncode != 0:
+        raise Failed(f"the repository does not answer: {why(done.stdout) or _ended(done.returncode)}")
+    return max(re.findall(segment, done.stdout), default="")
 
 
 def _run(words: list[str]) -> subprocess.CompletedProcess[str]:

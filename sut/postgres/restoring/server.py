@@ -38,6 +38,12 @@ _LEFT = (
     "recovery_target_time",
     "recovery_target_timeline",
 )
+#: The state of a cluster whose primary was ended, and has archived its WAL.
+CLEAN = "shut down"
+_STATE = re.compile(r"^Database cluster state:\s+(.*\S)", re.MULTILINE)
+#: What Postgres logs of each segment that it was given; before it is consistent nobody can ask it.
+_GIVEN = "restored log file"
+#: Seconds within which a recovery must come further.
 _REPLAY_LIMIT_S = 1800.0
 _STOP_LIMIT_S = 60.0
 
@@ -75,18 +81,32 @@ def recover(restore: UnderWay, settings: Iterable[str]) -> Account:
     It runs on. Where it did not end there it is stopped. Raises Failed.
     """
     # Of now: while it recovers, a primary elsewhere may go on to archive.
-    newest = repository.newest_segment()
+    newest = repository.newest_segment(restore.wanted.timeline)
     clean(DATA / "postgresql.conf")
     began = time.monotonic()
     server = _start([f"restore_command={FETCH}", "hot_standby=on", *settings])
     try:
-        until("the end of recovery", lambda: _recovering(server), _REPLAY_LIMIT_S)
+        until("the end of recovery", lambda: _recovering(server), _REPLAY_LIMIT_S, progress=replayed)
         replayed_s = time.monotonic() - began
         account = _account(restore, newest, replayed_s)
     except Failed:
         stop()
         raise
     return account
+
+
+def replayed() -> tuple[int, str]:
+    """How far a recovery is: the segments that it was given, and the LSN once it can be asked."""
+    given = LOG.read_text(errors="replace").count(_GIVEN) if LOG.exists() else 0
+    try:
+        return given, ask("SELECT pg_last_wal_replay_lsn()")
+    except Failed:
+        return given, ""
+
+
+def copied() -> int:
+    """How many bytes of the data directory's disk are used: it grows while files are copied."""
+    return shutil.disk_usage(DATA if DATA.exists() else DATA.anchor).used
 
 
 def clean(conf: Path) -> None:
@@ -99,6 +119,21 @@ def clean(conf: Path) -> None:
 def forget_targets() -> None:
     """Take the targets of this recovery out of the configuration of the running server. Raises Failed."""
     ask(*(f"ALTER SYSTEM RESET {name}" for name in _LEFT))
+
+
+def cluster_state() -> str:
+    """What the data directory says of how its Postgres ended; CLEAN after a stop. Raises Failed."""
+    done = subprocess.run(
+        ["pg_controldata", "-D", str(DATA)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    found = _STATE.search(done.stdout)
+    if done.returncode != 0 or found is None:
+        raise Failed(f"pg_controldata: {(done.stderr or done.stdout).strip()[-300:]}")
+    return found[1]
 
 
 def stop() -> None:

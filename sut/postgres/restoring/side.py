@@ -14,7 +14,8 @@ STEPS = ("copy", "replay")
 
 def _settings() -> list[str]:
     return [
-        f"listen_addresses=127.0.0.1,{server.own_address()}",
+        # It knows the passwords of the past: who asks it does so on this host.
+        "listen_addresses=",
         f"hba_file={server.HBA}",
         "cluster_name=restored",
         # It continues under a timeline that the cluster's own next failover may use as well.
@@ -32,10 +33,11 @@ def restore_cluster(words: Sequence[str]) -> None:
         say(str(replay()))
 
 
-def copy(wanted: Wanted) -> None:
+def copy(wanted: Wanted, *, verification: bool = False) -> None:
     """Copy the files of a backup into the empty data directory. Raises Failed."""
     if server.holds_data():
         raise Failed("there is a cluster here already: run drop-cluster first")
+    account.note_verification(verification)
     account.forget()
     account.no_longer_under_way()
     copied = repository.copy(wanted)
@@ -67,3 +69,4 @@ def drop() -> None:
     server.empty()
     account.forget()
     account.no_longer_under_way()
+    account.note_verification(False)

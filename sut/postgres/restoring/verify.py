@@ -18,6 +18,10 @@ from .wanted import parse
 
 _VERIFIED = RUN / "verified.json"
 _METRICS = Path(os.environ.get("METRICS", "/run/metrics/metrics"))
+_SUCCESS, _FAILED = "restore_verified_timestamp_seconds", "restore_verification_failed"
+_DURATION, _LIMIT = "restore_verification_duration_seconds", "restore_verification_limit_seconds"
+#: Since when verifications are expected here.
+_EXPECTED = "restore_verification_expected_timestamp_seconds"
 #: Seconds from one scheduled verification to the next; 0 for no schedule.
 _EVERY_S = float(os.environ.get("VERIFY_EVERY_S", "0"))
 #: How long beyond the second one that is missed nobody is told.
@@ -53,13 +57,15 @@ def verify_restore(words: Sequence[str]) -> None:
     What is restored is dropped again. Ends with 1 where anything was wrong, and tells it in `errors`.
     """
     wanted, _ = parse("verify-restore", words)
-    # Also between the steps of a restore, or after one that failed and may be tried again.
-    if server.is_running() or account.is_under_way():
+    # Also between the steps of a restore, after one that failed and may be tried again, and if its Postgres
+    # died. What a verification that broke off has left nobody needs.
+    used = server.is_running() or account.is_under_way() or server.holds_data()
+    if used and not account.is_verification():
         raise Failed("a side cluster is in use here: run drop-cluster when it is done with")
     began, found = time.monotonic(), Found()
     try:
         side.drop()
-        side.copy(wanted)
+        side.copy(wanted, verification=True)
         found.restored = side.replay()
         found.checks.append("restore")
         found.errors += _structures()
@@ -103,32 +109,34 @@ def _tables() -> dict[str, tuple[int, str]]:
 
 def _measure(told: dict[str, Any]) -> None:
     """Tell Prometheus; of a failure, it stays known when the last success was."""
-    success = time.time() if told["ok"] else _last_success()
-    _write(success, failed=not told["ok"], seconds=told["seconds"])
+    found = {_FAILED: float(not told["ok"]), _DURATION: float(told["seconds"])}
+    _write(found | ({_SUCCESS: time.time()} if told["ok"] else {}))
 
 
 def expect_verification(words: Sequence[str]) -> None:
     """expect-verification: counts from now on until the first verification is overdue"""
     if words:
         raise Failed("expect-verification takes no arguments")
-    _write(time.time(), failed=False, seconds=0.0)
+    # A start is no verification: what the last one found stays known.
+    _write({_EXPECTED: time.time()})
 
 
-def _write(success: float, *, failed: bool, seconds: float) -> None:
-    """The metrics that Prometheus reads."""
-    lines = [
-        f"restore_verified_timestamp_seconds {success:.0f}",
-        f"restore_verification_failed {int(failed)}",
-        f"restore_verification_duration_seconds {seconds}",
-    ]
-    if _EVERY_S:
-        lines.append(f"restore_verification_limit_seconds {2 * _EVERY_S + _GRACE_S:g}")
-    place(_METRICS, "\n".join(lines) + "\n")
+def _write(found: dict[str, float]) -> None:
+    """Replace these of the metrics that Prometheus reads; the others stay."""
+    limit = {_LIMIT: 2 * _EVERY_S + _GRACE_S} if _EVERY_S else {}
+    metrics = {_SUCCESS: 0.0, _FAILED: 0.0} | _known() | found | limit
+    place(_METRICS, "".join(f"{name} {_shown(value)}\n" for name, value in metrics.items()))
 
 
-def _last_success() -> float:
+def _shown(value: float) -> str:
+    """Times in whole seconds, as a shell compares them."""
+    return f"{value:.0f}" if value >= 1e6 else f"{value:g}"
+
+
+def _known() -> dict[str, float]:
+    """The metrics of before, by name; none where there are none yet."""
     try:
-        first = _METRICS.read_text().split("\n", 1)[0]
-        return float(first.rsplit(" ", 1)[1])
-    except (OSError, ValueError, IndexError):
-        return 0.0
+        lines = [line.split() for line in _METRICS.read_text().splitlines()]
+        return {name: float(value) for name, value in lines}
+    except (OSError, ValueError):
+        return {}

@@ -4,6 +4,7 @@
 # yet. What is received lies as it is: pg_receivewal does not encrypt.
 #   PRIMARY                where writers find the primary, as "host=pgproxy-1 port=5000"
 #   REPLICATION_PASSWORD   of the role `replicator`
+#   TURNS                  optional, for tests: how many
 set -u
 . "${0%/*}/common.sh"
 
@@ -21,26 +22,36 @@ receive() {
   wait "$receiver"
 }
 
-# Of complete segments, those that the archive has as well are not needed here.
+# Of complete segments, those that the archive has as well are not needed here. Former clusters have archives of their
+# own, in which other segments have the same names: only that of the highest number, as 17-2, is asked.
 prune() {
+  archive=${BACKUPS%/backup/*}/archive/main
+  current=$(ls "$archive" 2>/dev/null | grep -x '[0-9.]*-[0-9]*' | sort -t - -k 2n | tail -n 1)
+  [ -n "$current" ] || return 0
   for file in "$RECEIVED"/????????????????????????; do
     [ -e "$file" ] || continue
     name=${file##*/}
-    for kept in "${BACKUPS%/backup/*}"/archive/main/*/"${name%????????}/$name"-*; do
+    for kept in "$archive/$current/${name%????????}/$name"-*; do
       [ ! -e "$kept" ] || rm -f "$file"
     done
   done
 }
 
-while :; do
+while [ "${TURNS:-1}" -gt 0 ]; do
+  [ -z "${TURNS:-}" ] || TURNS=$((TURNS - 1))
   if [ -e "$STATE/receive" ]; then
     began=$(date +%s)
     receive
-    if [ $(($(date +%s) - began)) -gt 5 ]; then short=0; else short=$((short + 1)); fi
-    # It cannot go on from what is here: the cluster was restored to an earlier state, or is far ahead.
+    if [ $(($(date +%s) - began)) -gt 5 ]; then
+      short=0
+    elif pg_isready --quiet --timeout=2 --dbname="$PRIMARY"; then
+      # Without a primary nothing can be received, and what is here is what a restore needs.
+      short=$((short + 1))
+    fi
+    # It cannot go on from what is here: the cluster was restored to an earlier state, or is far ahead. What was
+    # received may still be all that there is of the former state: it is for a person to remove.
     if [ "$short" -ge 10 ] && [ -e "$STATE/receive" ]; then
-      rm -rf "$RECEIVED.former"
-      mv "$RECEIVED" "$RECEIVED.former"
+      mv "$RECEIVED" "$RECEIVED.former-$(date -u +%Y%m%dT%H%M%SZ)"
       short=0
     fi
     prune
