@@ -62,8 +62,8 @@ REFUSED = "restore-cluster: failed:"
     runbook="backup-damaged",
     objectives=UNFELT,
     control=(
-        Control(variant="no-backup-verify", breaks="undetected"),
-        Control(variant="restore-ignores-errors", breaks="undetected"),
+        Control(variant="no-backup-verify", breaks="undetected", at="verify"),
+        Control(variant="restore-ignores-errors", breaks="undetected", at="restore"),
     ),
     expects_alert="RepositoryDamaged",
     prepare=fully_backed_up,
@@ -84,7 +84,7 @@ def test_corrupted_backup(drill: Drill) -> None:
     "end both fail with a word, and do not end silently before the gap.",
     runbook="backup-damaged",
     objectives=UNFELT,
-    control=Control(variant="restore-ignores-errors", breaks="undetected"),
+    control=Control(variant="restore-ignores-errors", breaks="undetected", at="restore"),
     prepare=backed_up,
 )
 def test_missing_segment(drill: Drill) -> None:
@@ -110,7 +110,7 @@ def test_missing_segment(drill: Drill) -> None:
     "and says so.",
     runbook="backup-damaged",
     objectives=Objectives(rto="15s", undetected=0, lost=0, duplicate=0, split_brain=0),
-    control=Control(variant="restore-ignores-errors", breaks="undetected"),
+    control=Control(variant="restore-ignores-errors", breaks="undetected", at="restore"),
     prepare=backed_up,
 )
 def test_wrong_timeline(drill: Drill) -> None:
@@ -134,7 +134,7 @@ def test_wrong_timeline(drill: Drill) -> None:
     "what was deleted.",
     runbook="backup-damaged",
     objectives=REFUSED_AND_RECOVERED,
-    control=Control(variant="restore-ignores-errors", breaks="undetected"),
+    control=Control(variant="restore-ignores-errors", breaks="undetected", at="restore"),
     prepare=backed_up,
 )
 def test_target_before_first_backup(drill: Drill) -> None:
@@ -149,7 +149,7 @@ def test_target_before_first_backup(drill: Drill) -> None:
     "the right one it gives back what was deleted.",
     runbook="backup-damaged",
     objectives=REFUSED_AND_RECOVERED,
-    control=Control(variant="restore-ignores-errors", breaks="undetected"),
+    control=Control(variant="restore-ignores-errors", breaks="undetected", at="restore"),
     prepare=backed_up,
 )
 def test_wrong_key(drill: Drill) -> None:
@@ -223,7 +223,7 @@ def test_archiving_broken(drill: Drill) -> None:
     "it: the moment before the failover can be recovered to.",
     runbook="archiving-broken",
     objectives=Objectives(rto="75s", rows_missing=0, lost=0, duplicate=0, split_brain=0),
-    control=Control(variant="hole", breaks="rows_missing"),
+    control=Control(variant="hole", breaks="rows_missing", at="restore"),
     blast_radius=BlastRadius(faults=2, zones=2),
     prepare=backed_up,
 )
@@ -263,7 +263,7 @@ def test_archive_hole(drill: Drill) -> None:
     control=(
         Control(variant="verification-skips-rows", breaks="undetected"),
         # Nothing can be restored from it: everything is missing.
-        Control(variant="backup-without-wal", breaks="rows_missing"),
+        Control(variant="backup-without-wal", breaks="rows_missing", at="verify"),
     ),
     prepare=backed_up,
 )

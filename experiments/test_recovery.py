@@ -16,6 +16,7 @@ from fixtures.chats import ask, question
 from fixtures.disasters import (
     LEAKED,
     ROLE,
+    answered_otherwise,
     compromised,
     made_whole,
     nearest,
@@ -57,7 +58,7 @@ RECOVERED = Objectives(
     "the mistake, and merged back; clients go on meanwhile, and nothing that was written since is undone.",
     runbook="rows-deleted",
     objectives=RECOVERED,
-    control=Control(variant="archiving-off", breaks="lost"),
+    control=Control(variant="archiving-off", breaks="lost", at="archive"),
     prepare=backed_up,
 )
 def test_rows_deleted(drill: Drill) -> None:
@@ -69,7 +70,7 @@ def test_rows_deleted(drill: Drill) -> None:
     hypothesis="What was deleted by mistake is recovered to a position in the log just as well.",
     runbook="rows-deleted",
     objectives=RECOVERED,
-    control=Control(variant="archiving-off", breaks="lost"),
+    control=Control(variant="archiving-off", breaks="lost", at="archive"),
     prepare=backed_up,
 )
 def test_rows_deleted_by_lsn(drill: Drill) -> None:
@@ -81,7 +82,7 @@ def test_rows_deleted_by_lsn(drill: Drill) -> None:
     hypothesis="What was deleted by mistake is recovered to a point that was noted by name before.",
     runbook="rows-deleted",
     objectives=RECOVERED,
-    control=Control(variant="archiving-off", breaks="lost"),
+    control=Control(variant="archiving-off", breaks="lost", at="archive"),
     prepare=backed_up,
 )
 def test_rows_deleted_by_name(drill: Drill) -> None:
@@ -117,7 +118,7 @@ def test_postgres_lost(drill: Drill) -> None:
     "acknowledged after that moment is fetched from the timeline that was left, so that nothing is lost.",
     runbook="table-dropped",
     objectives=Objectives(rto="120s", rows_missing=0, rows_changed=0, lost=0, duplicate=0, split_brain=0),
-    control=Control(variant="archiving-off", breaks="lost"),
+    control=Control(variant="archiving-off", breaks="lost", at="archive"),
     prepare=recovered_in_step,
 )
 def test_table_dropped(drill: Drill) -> None:
@@ -143,8 +144,10 @@ def test_table_dropped(drill: Drill) -> None:
     hypothesis="A page that the disk gives back otherwise than it was written answers nobody: the standby, "
     "whose copy is good, takes over, the damaged node copies it, and nothing is lost.",
     runbook="page-corrupted",
-    objectives=Objectives(rto="60s", rows_missing=0, rows_changed=0, lost=0, duplicate=0, split_brain=0),
-    control=Control(variant="tcp-check", breaks="rto"),
+    objectives=Objectives(
+        rto="60s", wrong_answers=0, rows_missing=0, rows_changed=0, lost=0, duplicate=0, split_brain=0
+    ),
+    control=Control(variant="damaged-pages-served", breaks="wrong_answers"),
     prepare=recovered_in_step,
 )
 def test_page_corrupted(drill: Drill) -> None:
@@ -156,6 +159,7 @@ def test_page_corrupted(drill: Drill) -> None:
     drill.inject(bad)
     # Clients meet it.
     drill.hold("5s")
+    drill.count("wrong_answers", answered_otherwise(sample, before))
     if drill.follow("page-corrupted", "find", "log", "standby", "switch", "copy", "verify").ran:
         after = rows(sample)
         drill.count("rows_missing", before.missing(after))
@@ -171,7 +175,7 @@ def test_page_corrupted(drill: Drill) -> None:
     objectives=Objectives(
         availability=GOES_ON, mode=["no-retrieval", "stale"], wrong_answers=0, lost=0, duplicate=0
     ),
-    control=Control(variant="archiving-off", breaks="wrong_answers"),
+    control=Control(variant="archiving-off", breaks="wrong_answers", at="archive"),
     prepare=backed_up,
 )
 def test_vector_index_lost(drill: Drill) -> None:
@@ -234,7 +238,7 @@ def test_credentials_compromised(drill: Drill) -> None:
     runbook="black-start",
     objectives=Objectives(rto="120s", rpo=ARCHIVED, gives_up=["lost"], duplicate=0, split_brain=0),
     # What was sealed with the newer key cannot be read then.
-    control=Control(variant="stale-bundle", breaks="rto"),
+    control=Control(variant="stale-bundle", breaks="rto", at="secrets"),
     blast_radius=BlastRadius(instances=3, zones=5),
     prepare=sealed,
 )

@@ -82,7 +82,11 @@ def _is_the_trial(folder: Path, run: Mapping[str, Any], events: Iterable[Event])
             "that the trial was no drill",
         )
     control = run["control"] if role == "control" else {}
-    called = {"role": role, "number": run["trial"], **{n: control.get(n) for n in ("variant", "breaks")}}
+    called = {
+        "role": role,
+        "number": run["trial"],
+        **{n: control.get(n) for n in ("variant", "breaks", "at")},
+    }
     told = trials[-1] if trials else {}
     if wrong := [name for name in called if name in told and _as_recorded(told[name]) != called[name]]:
         raise EvidenceError(

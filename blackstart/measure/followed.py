@@ -131,3 +131,18 @@ def runbook_findings(events: Events) -> list[Finding]:
     if late:
         found.append(Finding("runbook in time", None, "; ".join(late), Verdict.FAIL))
     return found
+
+
+def weakness_finding(events: Events, at: str) -> list[Finding]:
+    """Whether a control went wrong where it was to; none where no runbook was followed.
+
+    `at` names the step that must be the first to go wrong; "" if none must. Otherwise an objective may have
+    broken because of another mistake: whatever stops a recovery loses data.
+    """
+    steps = steps_of(events.lines)
+    if not steps and not at:
+        return []
+    wrong = next((step for step in steps if step.wrong), None)
+    text = wrong.wrong if wrong else "no step went wrong"
+    verdict = Verdict.PASS if (wrong.name if wrong else "") == at else Verdict.UNKNOWN
+    return [Finding("weakness", at or None, text, verdict)]

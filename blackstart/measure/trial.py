@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from blackstart.measure.alerted import alert_finding
-from blackstart.measure.followed import runbook_findings
+from blackstart.measure.followed import runbook_findings, weakness_finding
 from blackstart.measure.judge import Finding, baseline_finding, load_finding
 from blackstart.measure.measured import Measured
 from blackstart.model.verdict import Verdict
 
 #: Findings without which a broken objective is no proof: nothing was injected, or clients were ill before.
-GROUNDS = ("injection", "bite", "premise", "baseline", "load", "fault in force", "stopped")
+GROUNDS = ("injection", "bite", "premise", "baseline", "load", "fault in force", "stopped", "weakness")
 #: What the trial itself must show in time; void once a gate tripped.
 IN_TIME = ("observe", "steady state", "outages", "alert", "runbook in time")
 
@@ -32,6 +32,8 @@ def trial_findings(found: Measured) -> list[Finding]:
         blank = [] if found.load.by_due else [load_finding(found)]
         return [*blank, *(_unless_void(f, found) for f in (*told, _outages(found)))]
     told = [_unless_void(f, found) for f in told]
+    if trials[-1].get("role") == "control":
+        told += weakness_finding(found.events, str(trials[-1].get("at") or ""))
     if expected := trials[-1].get("expects_alert"):
         told.append(_unless_void(alert_finding(found.events, str(expected)), found))
     if not found.events.faults:

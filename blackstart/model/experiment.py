@@ -31,14 +31,18 @@ def run_name(role: str, trial: int = 1, variant: str = "") -> str:
 
 @dataclass(frozen=True)
 class Control:
-    """A negative control: on stack variant `variant` the objective named `breaks` must break."""
+    """A negative control: on stack variant `variant` the objective named `breaks` must break.
+
+    `at`: the runbook's step that must be the first to go wrong; "" if all must end as in the drill.
+    """
 
     variant: str
     breaks: str
+    at: str = ""
 
     def to_dict(self) -> dict[str, str]:
         """As recorded in `run.json`."""
-        return {"variant": self.variant, "breaks": self.breaks}
+        return {"variant": self.variant, "breaks": self.breaks, "at": self.at}
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from blackstart.model.errors import SteadyStateError
 from blackstart.model.stack import Variant
+from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reconfigure
 from sut import rotation
+from sut.conditions import ask_postgres
 from sut.recovery import backups, bundle, streaming
 from sut.recovery.settings import REPOSITORY, SIDE
 from sut.settings import CONTENT_KEY, NEXT_CONTENT_KEY, POSTGRES
@@ -47,6 +49,20 @@ def _archive_again(path: str, running: RunningStack) -> None:
     _flag(running, path, False, *POSTGRES)
     backups.await_primary(running)
     backups.backup(running, "full")
+
+
+def _heed_checksums(heed: bool, running: RunningStack) -> None:
+    """Have every Postgres refuse a page whose checksum is wrong, or answer from it."""
+
+    def in_force() -> str | None:
+        told = {name: ask_postgres(running, name, "SHOW ignore_checksum_failure") for name in POSTGRES}
+        return None if set(told.values()) == {"off" if heed else "on"} else f"ignore_checksum_failure: {told}"
+
+    change = "RESET ignore_checksum_failure" if heed else "SET ignore_checksum_failure = on"
+    for name in POSTGRES:
+        ask_postgres(running, name, f"ALTER SYSTEM {change}")
+        ask_postgres(running, name, "SELECT pg_reload_conf()")
+    wait_until("the nodes to know it", in_force, limit="20s", every=0.2, error=SteadyStateError)
 
 
 def _without_wal(running: RunningStack) -> None:
@@ -96,6 +112,12 @@ VARIANTS = (
         "the newest backup was taken without the WAL that makes it consistent",
         apply=_without_wal,
         revert=_with_wal,
+    ),
+    Variant(
+        "damaged-pages-served",
+        "Postgres answers from a page whose checksum is wrong",
+        apply=partial(_heed_checksums, False),
+        revert=partial(_heed_checksums, True),
     ),
     Variant(
         "no-backup-verify",

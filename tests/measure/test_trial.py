@@ -122,3 +122,41 @@ def test_a_control_is_caught_by_its_named_objective_on_good_grounds_only(
 ) -> None:
     findings = [Finding(name, None, "", verdict) for name, verdict in verdicts.items()]
     assert control_verdict(findings, "lost") is wanted
+
+
+def step(name: str, *, exit: int = 0, at: float = 6.1) -> list[dict[str, Any]]:
+    """The events of a runbook's step that took a tenth of a second."""
+    named = {"source": "runbook", "runbook": "rows-deleted", "step": name, "phase": None}
+    times = (round(at * 1e9), round((at + 0.1) * 1e9))
+    return [
+        {"time": times[0], "event": "begin", **named},
+        {"time": times[1], "event": "end", "exit": exit, **named},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at", "wrong", "wanted"),
+    [
+        ("archive", "archive", PASS),
+        ("archive", "find", UNKNOWN),
+        ("archive", "", UNKNOWN),
+        ("", "find", UNKNOWN),
+        ("", "", PASS),
+    ],
+)
+def test_a_control_goes_wrong_where_it_says(tmp_path: Path, at: str, wrong: str, wanted: Verdict) -> None:
+    steps = [*step("find", exit=wrong == "find"), *step("archive", exit=wrong == "archive", at=6.3)]
+    around(5, 6).save(tmp_path, [told("trial", 0, role="control", at=at), objectives(lost=0), *FAULT, *steps])
+    seen = {f.objective: f.verdict for f in evaluate(tmp_path).findings}
+    assert seen["weakness"] is wanted
+
+
+def test_a_control_whose_step_was_never_followed_shows_no_weakness(tmp_path: Path) -> None:
+    around(5, 6).save(tmp_path, [told("trial", 0, role="control", at="archive"), objectives(lost=0), *FAULT])
+    seen = {f.objective: f.verdict for f in evaluate(tmp_path).findings}
+    assert seen["weakness"] is UNKNOWN
+
+
+def test_a_control_that_failed_at_another_step_is_not_caught() -> None:
+    findings = [Finding("lost", 0, "3", FAIL), Finding("weakness", "archive", "find failed", UNKNOWN)]
+    assert control_verdict(findings, "lost") is UNKNOWN
