@@ -16,10 +16,13 @@ COUNTS = ("lost", "duplicate", "resurrected", "unexpected", "stale_reads", "spli
 #: Objectives that bound what the drill itself counted (`drill.count`).
 COUNTED = (
     "attempts",
+    "excess_calls",
     "probes_at_once",
     "keys_lost",
     "wrong_answers",
+    "unsafe_commits",
     "failovers",
+    "failovers_missing",
     "overdue",
     "unended",
     "rows_missing",
@@ -41,8 +44,11 @@ OF_THE_FAULT = (
     "mode",
     "declared",
     "attempts",
+    "excess_calls",
     "probes_at_once",
     "wrong_answers",
+    "unsafe_commits",
+    "failovers_missing",
     "rows_missing",
     "rows_unexpected",
     "rows_changed",
@@ -70,13 +76,14 @@ class Objectives:
     a single one: a slow call now and then is of any day). `declared` is the share of each kind's answers
     during the fault that must name a degradation. `goodput` is how many oks a second each kind must have
     during the fault, for a load beyond what can be served. The checker's counts follow, then those of the
-    drill itself: `attempts` at a dead dependency, `probes_at_once` of one process, `keys_lost` from a cache,
-    `wrong_answers` among those that the drill asked for, `failovers` that came about, work that is `overdue`,
-    streams that broke off `unended`. Of what was restored: `rows_missing` (written before the target, and not
-    there), `rows_unexpected` (there, and written by nobody or only after the target), `rows_changed` (there,
-    and other than written). `alerts_missing`: alerts that had to come and did not. `undetected`: damages of
-    which nobody was told, as by a restore that takes a corrupt backup and says that all went well
-    (`drill.follow(..., fails=)` counts those by itself).
+    drill itself: `attempts` at a dead dependency, `excess_calls` that should not have been made at all,
+    `probes_at_once` of one process, `keys_lost` from a cache, `wrong_answers` among those that the drill
+    asked for, `unsafe_commits` of what had to be refused, `failovers` that came about and
+    `failovers_missing` that did not, work that is `overdue`, streams that broke off `unended`. Of what was
+    restored: `rows_missing` (written before the target, and not there), `rows_unexpected` (there, and written
+    by nobody or only after the target), `rows_changed` (there, and other than written). `alerts_missing`:
+    alerts that had to come and did not. `undetected`: damages of which nobody was told, as by a restore that
+    takes a corrupt backup and says that all went well (`drill.follow(..., fails=)` counts those by itself).
     """
 
     rto: Duration | None = None
@@ -96,10 +103,13 @@ class Objectives:
     stale_reads: int | None = None
     split_brain: int | None = None
     attempts: int | None = None
+    excess_calls: int | None = None
     probes_at_once: int | None = None
     keys_lost: int | None = None
     wrong_answers: int | None = None
+    unsafe_commits: int | None = None
     failovers: int | None = None
+    failovers_missing: int | None = None
     overdue: int | None = None
     unended: int | None = None
     rows_missing: int | None = None
@@ -139,12 +149,13 @@ class Objectives:
     def at_ceilings(self, factor: float) -> Objectives:
         """Timings `factor` times as generous, what else there is as it was: for machines that others use.
 
-        `rto`, `p90` and `p99` by so much longer, `availability` by so much less; a loss stays a loss.
+        `rto`, `p90` and `p99` by so much longer, and of what `availability` lets fail so much more may fail:
+        where nothing may, nothing may. A loss stays a loss.
         """
         if factor == 1:
             return self
         scaled = by_kind(self.availability)
-        share: Any = {kind: bound / factor for kind, bound in scaled.items()}
+        share: Any = {kind: max(0.0, 1 - factor * (1 - bound)) for kind, bound in scaled.items()}
         return replace(
             self,
             rto=None if self.rto is None else seconds(self.rto) * factor,

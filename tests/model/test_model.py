@@ -114,7 +114,7 @@ def test_a_disk_needs_an_absolute_path_and_a_size(path: str, size: str) -> None:
 def test_ceilings_widen_timings_and_leave_what_may_never_happen() -> None:
     strict = Objectives(
         rto="15s",
-        availability={"chat": 0.6},
+        availability={"chat": 0.9, "job": 1.0, "session": 0.5},
         p90={"chat": "+150ms", "session": 0.2},
         lost=0,
         interrupted=2,
@@ -123,8 +123,8 @@ def test_ceilings_widen_timings_and_leave_what_may_never_happen() -> None:
     )
     wide = strict.at_ceilings(3)
     assert seconds(wide.rto or 0) == 45
-    assert wide.availability == {"chat": 0.6 / 3}
+    assert wide.availability == {"chat": pytest.approx(0.7), "job": 1.0, "session": 0.0}
     assert wide.p90 == {"chat": "+450ms", "session": pytest.approx(0.6)}
     assert (wide.lost, wide.interrupted, wide.attempts, wide.mode) == (0, 2, 90, ["no-tool"])
-    assert Objectives(availability=0.9).at_ceilings(2).availability == 0.45
+    assert Objectives(availability=0.9).at_ceilings(2).availability == pytest.approx(0.8)
     assert Objectives(lost=0).at_ceilings(3) == Objectives(lost=0)
