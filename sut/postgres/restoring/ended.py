@@ -53,8 +53,7 @@ def check(wanted: Wanted, end: End, log: str, newest: str, segment_size: int) ->
         if _STOPPING not in log:
             raise Failed(f"Postgres does not say that it stopped for the target {wanted}")
         return
-    # Which timeline is "current" only the backup tells, and it need not be the archive's last.
-    if not newest or wanted.timeline == "current":
+    if not newest:
         return
     timeline, start = int(newest[:8], 16), start_of(newest, segment_size)
     # Of a timeline that has only just begun the archive may have no segment yet.

@@ -17,7 +17,7 @@ TYPES = {
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d([.,]\d{1,6})?[+-]\d\d(:?\d\d)?")
 _LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
-_TIMELINE = re.compile(r"latest|current|\d+")
+_TIMELINE = re.compile(r"latest|\d+")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Wanted:
         if self.type == "lsn" and not _LSN.fullmatch(self.target):
             raise ValueError(f"--target {self.target!r}: write {TYPES['lsn']}")
         if self.timeline and not _TIMELINE.fullmatch(self.timeline):
-            raise ValueError(f"--timeline {self.timeline!r}: latest, current or a number")
+            raise ValueError(f"--timeline {self.timeline!r}: latest or a number")
 
     @property
     def options(self) -> list[str]:
@@ -75,7 +75,7 @@ def parse(program: str, words: Sequence[str], steps: Sequence[str] = ()) -> tupl
     parser.add_argument("--type", choices=list(TYPES), default="default")
     parser.add_argument("--target", default="", help="; ".join(f"{t}: {d}" for t, d in TYPES.items() if d))
     parser.add_argument("--set", dest="backup", default="", metavar="LABEL", help="the backup to begin with")
-    parser.add_argument("--timeline", default="", help="along which to recover: latest, current or a number")
+    parser.add_argument("--timeline", default="", help="along which to recover: latest or a number")
     if steps:
         parser.add_argument("--only", choices=list(steps), default="", help="only this step of it")
     told = vars(parser.parse_args(words))
