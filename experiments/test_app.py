@@ -59,8 +59,8 @@ def test_replica_killed(drill: Drill) -> None:
     hypothesis="A replica that freezes gets no more requests once its checks fail, and few chats wait in "
     "vain.",
     runbook="app-replica-down",
-    # Two checks of a second each find it out; of 20 s that costs a third of the chats of some 4 s.
-    objectives=Objectives(availability={"chat": 0.79, "session": 0.79}, lost=0, duplicate=0),
+    # Two checks of half a second each find it out; of 20 s that costs a third of the chats of some 3 s.
+    objectives=Objectives(availability={"chat": 0.85, "session": 0.85}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
 )
 def test_replica_frozen(drill: Drill) -> None:
@@ -74,6 +74,7 @@ def test_replica_frozen(drill: Drill) -> None:
     objectives=Objectives(availability={"chat": 0.95, "session": 0.95}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
     blast_radius=BlastRadius(instances=2, zones=2),
+    expects_alert="AppReplicaDown",
 )
 def test_two_replicas_killed(drill: Drill) -> None:
     with drill.inject(kill("app-1")), drill.inject(kill("app-2")):
@@ -95,7 +96,7 @@ def test_rolling_restart(drill: Drill) -> None:
 @experiment(
     hypothesis="A replica that runs out of memory is killed by the kernel, and clients hardly notice.",
     runbook="app-replica-starved",
-    objectives=Objectives(availability={"chat": 0.9, "session": 0.9}, lost=0, duplicate=0),
+    objectives=Objectives(availability={"chat": 0.92, "session": 0.92}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
 )
 def test_out_of_memory(drill: Drill) -> None:
@@ -109,8 +110,9 @@ def test_out_of_memory(drill: Drill) -> None:
 @experiment(
     hypothesis="A replica that can open nothing more fails its checks, and the others answer.",
     runbook="app-replica-starved",
-    # It takes connections and never accepts them: two checks of a second each find it out, in some 3 s of 25.
-    objectives=Objectives(availability={"chat": 0.8, "session": 0.8}, lost=0, duplicate=0),
+    # It takes connections and never accepts them: two checks of half a second each find it out, in some 2 s
+    # of 25, in which a third of the requests may wait in vain.
+    objectives=Objectives(availability={"chat": 0.9, "session": 0.9}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
     blast_radius=BlastRadius(instances=2, zones=2),
 )
@@ -123,9 +125,11 @@ def test_out_of_descriptors(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="A replica that gets hardly any processor time fails its checks, and the others answer.",
+    hypothesis="A replica that gets hardly any processor time fails its checks and stays out, though it "
+    "answers one in time now and then, and the others answer.",
     runbook="app-replica-starved",
-    objectives=Objectives(availability={"chat": 0.8, "session": 0.8}, lost=0, duplicate=0),
+    # Found out as one that is frozen. If it came back and failed again, in turns, clients would feel each.
+    objectives=Objectives(rto="10s", availability={"chat": 0.92, "session": 0.92}, lost=0, duplicate=0),
     control=Control(variant="no-redispatch", breaks="availability"),
 )
 def test_starved_of_cpu(drill: Drill) -> None:
@@ -137,7 +141,7 @@ def test_starved_of_cpu(drill: Drill) -> None:
     hypothesis="A replica that can look no name up stays in service and lives on its open connections.",
     runbook="app-replica-starved",
     # Where it has not enough of them, a chat of its third is refused now and then.
-    objectives=Objectives(availability={"chat": 0.85, "session": 0.95}, lost=0, duplicate=0),
+    objectives=Objectives(availability={"chat": 0.9, "session": 0.95}, lost=0, duplicate=0),
     control=Control(variant="no-keep-alive", breaks="availability"),
 )
 def test_dns_fails(drill: Drill) -> None:
@@ -183,10 +187,11 @@ def test_clock_an_hour_ahead(drill: Drill) -> None:
     hypothesis="When the zone of the database's primary is lost, the standby takes over once the lease has "
     "run out, the other zones serve, and nothing acknowledged is lost.",
     runbook="zone-lost",
-    # A lease of 20 s, then proxy and pools. The zone's return disturbs clients once more: that they were
-    # served before it is what availability shows, of a zone that is away for some 40 s.
+    # A lease of 20 s, which begins anew where etcd's leader is lost as well, then proxy and pools. The zone's
+    # return, some 45 s from its loss, may disturb clients once more: that they were served before it is what
+    # availability shows.
     objectives=Objectives(
-        rto="75s", availability={"chat": 0.2, "session": 0.35}, lost=0, duplicate=0, split_brain=0
+        rto="60s", availability={"chat": 0.3, "session": 0.45}, lost=0, duplicate=0, split_brain=0
     ),
     control=Control(variant="async-replication", breaks="lost"),
     prepare=primary_in_zone_b,
@@ -205,7 +210,9 @@ LEFT = 2 * 3 / 1.1
     hypothesis="A zone that is lost under three times the load that the others can serve takes its share of "
     "the answers along, and not more.",
     runbook="zone-lost",
-    objectives=Objectives(goodput={"chat": 0.6 * LEFT}, p99={"chat": "4.5s"}, rto="35s", lost=0, duplicate=0),
+    # The fault lasts some 26 s, of which three replicas answer in the first 3 s. The service ends a request
+    # after 4.3 s by itself, so a bound beyond that on the latency would bound nothing.
+    objectives=Objectives(goodput={"chat": 0.8 * LEFT}, p99={"chat": "3.5s"}, rto="35s", lost=0, duplicate=0),
     control=Control(variant="no-shedding", breaks="goodput"),
     blast_radius=BlastRadius(instances=2, zones=3),
     load={"session": 2, "sql-write": 20},
@@ -214,26 +221,34 @@ def test_zone_lost_under_overload(drill: Drill) -> None:
     slow = llm_slow_first_token("llm", delay="900ms", endpoint="chat")
     with drill.inject(slow), drill.peak(chat=3 * LEFT):
         drill.hold("3s")
-        # Not the zone of the database's proxy, of which there is one.
+        # Not the zone of the database's proxy, of which there is one. Without shedding it takes some 8 s
+        # until nobody is answered any more: that has to outweigh what was answered before.
         with drill.inject(zone_lost("c")):
-            drill.hold("12s")
+            drill.hold("20s")
 
 
 @experiment(
-    hypothesis="Secrets that are replaced under load are in force at once: new tokens are accepted, and "
-    "connections that are lost are made anew with the new password.",
+    hypothesis="Secrets that are replaced under load are in force at once: new tokens are accepted, "
+    "connections that are lost are made anew with the new password, and no request fails, there or back.",
     runbook="secrets-rotated",
-    objectives=Objectives(wrong_answers=0, rto="10s", lost=0, duplicate=0),
+    objectives=Objectives(
+        availability={"chat": 1.0, "session": 1.0}, interrupted=0, wrong_answers=0, lost=0, duplicate=0
+    ),
     control=Control(variant="no-secret-reload", breaks="wrong_answers"),
+    blast_radius=BlastRadius(instances=3, zones=3),
 )
 def test_secrets_rotated(drill: Drill) -> None:
-    with rotated(drill.stack) as bearer:
+    # The new keys of tokens are in force around all else, so that the other rotations are judged as well.
+    with drill.inject(new_token_keys(drill.stack)), rotated(drill.stack):
         drill.hold("3s")
         with drill.inject(edge_reset("app-1", "pgproxy-1")):
             drill.hold("1s")
         drill.observe(limit="10s")
-        replies = [ask(drill.stack, question(), bearer=bearer) for _ in range(9)]
+        replies = [ask(drill.stack, question(), bearer=new_token()) for _ in range(9)]
         drill.count("wrong_answers", sum(reply.status != 200 for reply in replies))
+        # All that it has now was opened since the reset.
+        again = stores(drill.stack, "app-1", limit="10s")
+    assert again, "app-1 stored nothing in 10 s: it did not connect anew with the new password"
 
 
 @experiment(

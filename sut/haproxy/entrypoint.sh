@@ -56,8 +56,8 @@ cat "$templates/common.cfg" "$template" | awk -v ip="$ip" -v tls="$tls" -v backe
   # In the section of the primary: no question about the role, and the servers in their order.
   role) sed '/^listen primary/,/^listen replica/ { /httpchk/d; /http-check/d; s/port 8008 //;
               s/^    mode tcp$/    mode tcp\n    balance first/ }' ;;
-  redispatch) sed '/httpchk/d; /http-check/d; /^    retr/d; /redispatch/d;
-                   s/^    default-server check.*/    retries 0/; s/ slowstart [0-9]*s$//' ;;
+  redispatch) sed '/httpchk/d; /http-check/d; /timeout check/d; /^    retr/d; /redispatch/d;
+                   s/^    default-server check.*/    retries 0/; s/ rise [0-9]* slowstart [0-9]*s//' ;;
   clients) sed '/^frontend front/,/^backend/ { /^    bind /d; }' ;;
 esac > "$config"
 

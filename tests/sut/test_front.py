@@ -45,8 +45,8 @@ def test_the_front_fails_open_to_the_same_replicas_with_the_same_retries(program
     told = front(programs)
     assert "use_backend app_any if { nbsrv(app) lt 1 }" in told["frontend front"]
     assert servers(told["backend app"]) == [
-        "server app-1 app-1:8000 weight 100 slowstart 5s",
-        "server app-2 app-2:8000 weight 100 slowstart 5s",
+        "server app-1 app-1:8000 weight 100 rise 3 slowstart 5s",
+        "server app-2 app-2:8000 weight 100 rise 3 slowstart 5s",
     ]
     assert servers(told["backend app_any"]) == [
         "server app-1 app-1:8000 no-check",
@@ -56,9 +56,25 @@ def test_the_front_fails_open_to_the_same_replicas_with_the_same_retries(program
         assert [line for line in told[backend] if "retr" in line or "redispatch" in line] == RETRIES
 
 
+def test_one_lucky_or_late_answer_brings_no_replica_back_and_a_primary_is_back_at_once(
+    programs: Path,
+) -> None:
+    told = front(programs)
+    assert "timeout check 500ms" in told["backend app"]
+    assert all(" rise 3 " in line for line in servers(told["backend app"]))
+    proxy = front(programs, HAPROXY_ROLE="postgres", BACKENDS="pg-1,pg-2")
+    assert [line for line in proxy["defaults"] if "check" in line] == [
+        "timeout check 1s",
+        "default-server check inter 1s fastinter 500ms downinter 500ms fall 2 rise 1",
+    ]
+    assert not [line for name in ("primary", "replica") for line in proxy[f"listen {name}"] if "rise" in line]
+
+
 def test_a_region_that_stands_by_gets_something_only_while_no_replica_is_well(programs: Path) -> None:
     told = front(programs, STANDBYS="app-r1")
-    assert servers(told["backend app"])[2:] == ["server app-r1 app-r1:8000 weight 100 slowstart 5s backup"]
+    assert servers(told["backend app"])[2:] == [
+        "server app-r1 app-r1:8000 weight 100 rise 3 slowstart 5s backup"
+    ]
     assert servers(told["backend app_any"])[2:] == ["server app-r1 app-r1:8000 no-check backup"]
 
 
@@ -81,7 +97,9 @@ def test_the_control_without_redispatch_neither_checks_nor_retries(programs: Pat
         assert len(servers(told[backend])) == 2
     # Unchecked servers count as up: the control never comes to the other backend.
     assert not [line for lines in told.values() for line in lines if line.startswith("default-server")]
-    assert not [line for line in told["backend app"] if "check" in line or "slowstart" in line]
+    assert not [
+        line for line in told["backend app"] if "check" in line or "rise" in line or "slowstart" in line
+    ]
 
 
 def test_the_control_of_a_single_front_takes_its_listeners_and_nothing_else(programs: Path) -> None:
