@@ -68,7 +68,6 @@ def _failsafe(on: bool, running: RunningStack) -> None:
 
 def _without_spare(running: RunningStack) -> None:
     """One etcd member that does not lead is down: without another there is no quorum."""
-    _failsafe(False, running)
     leader = conditions.etcd_leader(running)
     running.platform.kill(running.container(next(name for name in ETCD if name != leader)))
 
@@ -81,7 +80,6 @@ def _with_spare(running: RunningStack) -> None:
         return None if conditions.etcd_leader(running) else "no etcd member knows a leader"
 
     wait_until("etcd's leader", led, limit=_LIMIT, every=0.2, error=SteadyStateError)
-    _failsafe(True, running)
 
 
 def _without(protection: str, *instances: str) -> dict[str, Any]:
@@ -265,7 +263,7 @@ VARIANTS = (
     ),
     Variant(
         "etcd-without-spare",
-        "one of three etcd members is down, and Patroni's failsafe mode is off",
+        "one of three etcd members is down",
         apply=_without_spare,
         revert=_with_spare,
         steady=False,
