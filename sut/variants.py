@@ -160,7 +160,6 @@ VARIANTS = (
         **_without("stale-answers", *APPS),
     ),
     Variant("no-read-only", "the standby serves no sessions", **_without("read-only", *APPS)),
-    Variant("no-encryption", "content is stored as it is", **_without("encryption", *APPS, *WORKERS)),
     Variant(
         "no-certificate-check",
         "no certificate of Postgres or Redis is verified: one that has expired, or is another's, is taken",
