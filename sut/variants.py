@@ -167,7 +167,7 @@ VARIANTS = (
     ),
     Variant(
         "no-certificate-reload",
-        "Postgres takes a new certificate only when it is started anew",
+        "Postgres goes on showing the certificate that it was started with",
         apply=partial(_file, _NO_RELOAD, True),
         revert=partial(_file, _NO_RELOAD, False),
     ),
