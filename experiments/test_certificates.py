@@ -34,7 +34,7 @@ MODES = ["no-cache", "local-rate-limit"]
         duplicate=0,
         split_brain=0,
     ),
-    control=Control(variant="no-certificate-reload", breaks="availability"),
+    control=Control(variant="no-certificate-reload", breaks="wrong_answers"),
     blast_radius=BlastRadius(instances=2, zones=2, faults=len(SERVERS) + 1),
     prepare=laid_ready(*SERVERS),
 )

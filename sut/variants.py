@@ -68,7 +68,6 @@ def _failsafe(on: bool, running: RunningStack) -> None:
 
 def _without_spare(running: RunningStack) -> None:
     """One etcd member that does not lead is down: without another there is no quorum."""
-    _failsafe(False, running)
     leader = conditions.etcd_leader(running)
     running.platform.kill(running.container(next(name for name in ETCD if name != leader)))
 
@@ -81,7 +80,6 @@ def _with_spare(running: RunningStack) -> None:
         return None if conditions.etcd_leader(running) else "no etcd member knows a leader"
 
     wait_until("etcd's leader", led, limit=_LIMIT, every=0.2, error=SteadyStateError)
-    _failsafe(True, running)
 
 
 def _without(protection: str, *instances: str) -> dict[str, Any]:
@@ -162,7 +160,6 @@ VARIANTS = (
         **_without("stale-answers", *APPS),
     ),
     Variant("no-read-only", "the standby serves no sessions", **_without("read-only", *APPS)),
-    Variant("no-encryption", "content is stored as it is", **_without("encryption", *APPS, *WORKERS)),
     Variant(
         "no-certificate-check",
         "no certificate of Postgres or Redis is verified: one that has expired, or is another's, is taken",
@@ -170,7 +167,7 @@ VARIANTS = (
     ),
     Variant(
         "no-certificate-reload",
-        "Postgres takes a new certificate only when it is started anew",
+        "Postgres goes on showing the certificate that it was started with",
         apply=partial(_file, _NO_RELOAD, True),
         revert=partial(_file, _NO_RELOAD, False),
     ),
@@ -265,7 +262,7 @@ VARIANTS = (
     ),
     Variant(
         "etcd-without-spare",
-        "one of three etcd members is down, and Patroni's failsafe mode is off",
+        "one of three etcd members is down",
         apply=_without_spare,
         revert=_with_spare,
         steady=False,

@@ -38,10 +38,10 @@ OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 PRIVATE = "my-private-words"
 
 
-def box(*lines: str, sealing: bool = True) -> Box:
+def box(*lines: str) -> Box:
     """A box of these keys."""
     made = keys("\n".join(lines)) if lines else None
-    return Box(lambda: made, sealing=sealing)
+    return Box(lambda: made)
 
 
 def test_what_is_sealed_is_unreadable_opens_again_and_differs_each_time() -> None:
@@ -86,11 +86,10 @@ def test_what_was_stored_before_there_were_keys_is_read_as_it_is() -> None:
     assert box().seal(PRIVATE) == PRIVATE
 
 
-def test_the_control_seals_nothing_and_still_opens_what_was_sealed() -> None:
-    settings = Settings(content_keys=OLD, without=frozenset({"encryption"}))
-    assert settings.box.seal(PRIVATE) == PRIVATE
-    assert settings.box.open(box(OLD).seal(PRIVATE)) == PRIVATE
-    assert Settings(content_keys=OLD).box.seal(PRIVATE) != PRIVATE
+def test_the_service_seals_by_the_keys_that_it_is_given() -> None:
+    settings = Settings(content_keys=OLD)
+    assert settings.box.seal(PRIVATE) != PRIVATE
+    assert box(OLD).open(settings.box.seal(PRIVATE)) == PRIVATE
 
 
 class Row:
@@ -209,8 +208,8 @@ class MemorySaver(SealedSaver, InMemorySaver):
         self.box = found
 
 
-@pytest.mark.parametrize("sealing", [True, False])
-def test_a_checkpoint_holds_no_words_and_a_graph_goes_on_from_it(sealing: bool) -> None:
+@pytest.mark.parametrize("lines", [(OLD,), ()], ids=["keys", "none"])
+def test_a_checkpoint_holds_no_words_and_a_graph_goes_on_from_it(lines: tuple[str, ...]) -> None:
     async def grow(state: State) -> State:
         return {"message": state["message"] + "!", "listed": [*state.get("listed", []), PRIVATE]}
 
@@ -218,7 +217,7 @@ def test_a_checkpoint_holds_no_words_and_a_graph_goes_on_from_it(sealing: bool) 
     graph.add_node("grow", grow)
     graph.add_edge(START, "grow")
     graph.add_edge("grow", END)
-    saver = MemorySaver(box(OLD, sealing=sealing))
+    saver = MemorySaver(box(*lines))
     compiled = graph.compile(checkpointer=saver)
     config: Any = {"configurable": {"thread_id": "t"}}
 
@@ -228,7 +227,7 @@ def test_a_checkpoint_holds_no_words_and_a_graph_goes_on_from_it(sealing: bool) 
 
     assert asyncio.run(go()).values == {"message": f"{PRIVATE}!", "listed": [PRIVATE]}
     kept = str([dict(saver.storage), dict(saver.blobs), dict(saver.writes)])
-    assert (PRIVATE in kept) is not sealing
+    assert (PRIVATE in kept) is not bool(lines)
 
 
 def test_the_savers_row_in_postgres_holds_no_words(monkeypatch: pytest.MonkeyPatch) -> None:

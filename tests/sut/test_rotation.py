@@ -22,6 +22,7 @@ from sut import certificates, rotation
 from sut.app.service.peers import shown
 from sut.stack import stack
 
+from .programs import Programs
 from .tls import server_context
 
 
@@ -117,3 +118,14 @@ def test_every_server_has_the_program_that_takes_a_certificate(image: str) -> No
     folder = Path(__file__).parents[2] / "sut" / image
     assert rotation.PEM in (folder / rotation.USE).read_text() or image == "postgres"
     assert rotation.USE in (folder / "Dockerfile").read_text()
+
+
+def test_postgres_reloads_unless_the_control_has_it_keep_its_certificate(tmp_path: Path) -> None:
+    programs = Programs(tmp_path, {"psql": 'echo "psql $*" >> "$FOLDER/calls"'})
+    use, switch = Path(__file__).parents[2] / "sut" / "postgres" / rotation.USE, tmp_path / "off"
+    assert programs.run(use, cwd=tmp_path, SWITCH=str(switch)).returncode == 0
+    [reloaded] = programs.calls
+    assert reloaded.endswith("SELECT pg_reload_conf()")
+    switch.touch()
+    assert programs.run(use, cwd=tmp_path, SWITCH=str(switch)).returncode == 0
+    assert len(programs.calls) == 1

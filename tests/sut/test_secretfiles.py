@@ -106,7 +106,6 @@ def test_a_process_moves_its_secrets_into_files_and_out_of_its_environment(
 def test_a_process_does_not_store_content_unsealed_by_oversight() -> None:
     with pytest.raises(ValueError, match="CONTENT_KEYS"):
         main._take_secrets(Settings(jwt_secret=KEY))
-    main._take_secrets(Settings(jwt_secret=KEY, without=frozenset({"encryption"})))
 
 
 def test_neither_an_errors_words_nor_a_secret_get_into_a_log() -> None:

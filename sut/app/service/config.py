@@ -27,7 +27,6 @@ PROTECTIONS = frozenset(
         "clock-check",
         "declined",
         "embedding-space",
-        "encryption",
         "fencing",
         "final-refusals",
         "idempotency",
@@ -145,7 +144,7 @@ class Settings:
     @property
     def box(self) -> Box:
         """What seals content at rest."""
-        return Box(self.secrets.content_keys, sealing="encryption" not in self.without)
+        return Box(self.secrets.content_keys)
 
     def database_dsn(self, url: str = "") -> str:
         """`url`, or that of the primary, with the database's password of now, and with TLS where it is on."""

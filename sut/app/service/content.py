@@ -50,16 +50,13 @@ class Box:
     A text that was stored before there were keys has no mark, and is as it is.
     """
 
-    def __init__(
-        self, keys: Callable[[], MultiFernet | None] = lambda: None, *, sealing: bool = True
-    ) -> None:
+    def __init__(self, keys: Callable[[], MultiFernet | None] = lambda: None) -> None:
         self._keys = keys
-        self._sealing = sealing
 
     @property
     def seals(self) -> bool:
-        """Whether there are keys, and they are used for more than opening."""
-        return self._sealing and self._keys() is not None
+        """Whether there are keys."""
+        return self._keys() is not None
 
     def seal(self, text: str) -> str:
         """The text as it is stored."""

@@ -270,7 +270,7 @@ def _take_secrets(settings: Settings) -> None:
         plant(Path(settings.secrets_dir), {name: str(text) for name, text in given.items() if text})
     for name in ("JWT_SECRET", "CONTENT_KEYS", "DATABASE_URL"):
         os.environ.pop(name, None)
-    if "encryption" not in settings.without and not settings.box.seals:
+    if not settings.box.seals:
         raise ValueError("CONTENT_KEYS must be set: without it conversations would be stored as they are")
 
 
