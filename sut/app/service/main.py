@@ -25,7 +25,7 @@ from .answers import blamed
 from .api import Parts, make_app
 from .bounded import BoundedRetriever
 from .breaker import Breaker
-from .cache import RedisCache, connect
+from .cache import RedisCache, connect, speaks_of_redis
 from .config import Settings
 from .consuming import consuming
 from .database import make_pool
@@ -124,7 +124,7 @@ def make_service(settings: Settings) -> FastAPI:
         models = make_models(settings, metrics, limit_metrics)
         patience = settings.cache_timeout if "cache-timeout" not in settings.without else 60.0
         redis = connect(settings, patience)
-        redis_breaker = metrics.breaker("redis")
+        redis_breaker = metrics.breaker("redis", blame=speaks_of_redis)
         limits = limit_metrics.limits(settings, redis, redis_breaker, patience)
         cache = RedisCache(
             redis,
