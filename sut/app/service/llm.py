@@ -137,6 +137,8 @@ class Models:
     ) -> Generated:
         """The answer; raises ModelsUnavailable, or Refusal where no other model may or can answer.
 
+        Either tells the `usage` of what was asked in vain.
+
         With `emit`, tokens are given out as ("token", text) while they come; ("reset", "") says that those
         so far are void because the answer starts anew elsewhere.
         """
@@ -149,31 +151,36 @@ class Models:
             if timeout < LEAST_S:
                 break
             heard, outcome = Heard(), "cancelled"
+            refusal: Refusal | None = None
             try:
                 await self._ask(target, messages, heard, emit, timeout, asked)
                 outcome = "ok"
+            except Refusal as final:
+                refusal, outcome = final, str(final.status)
             except PROVIDER_ERRORS as error:
                 outcome = type(error).__name__
                 self._wait(target, error)
-                if (refusal := refused(error)) and "final-refusals" not in self._without:
-                    raise refusal from error
-                log.warning("model failed", extra={"model": target.breaker.name, "error": outcome})
-                if emit is not None and any(heard.pieces):
-                    if "stream-fallback" in self._without:
-                        break
-                    if "stream-reset" not in self._without:
-                        emit("reset", "")
-                continue
-            except Refusal as refusal:
-                outcome = str(refusal.status)
-                raise
+                if "final-refusals" not in self._without:
+                    refusal = refused(error)
             finally:
                 spent = heard.usage(target.price, messages)
                 usage += spent
                 self._on_call(Called(target, outcome, spent))
-            return self._generated(target, heard, usage)
+            if refusal is not None:
+                refusal.usage = usage
+                raise refusal
+            if outcome == "ok":
+                return self._generated(target, heard, usage)
+            log.warning("model failed", extra={"model": target.breaker.name, "error": outcome})
+            if emit is not None and any(heard.pieces):
+                if "stream-fallback" in self._without:
+                    break
+                if "stream-reset" not in self._without:
+                    emit("reset", "")
         wait = min((target.breaker.wait_s for target in self._targets), default=0.0)
-        raise ModelsUnavailable("no model answers", retry_after=max(1, math.ceil(wait)))
+        unavailable = ModelsUnavailable("no model answers", retry_after=max(1, math.ceil(wait)))
+        unavailable.usage = usage
+        raise unavailable
 
     @traced("llm chat", SpanKind.CLIENT)
     async def _ask(
