@@ -46,10 +46,11 @@ from fixtures.postgres import bill
 # Per app replica and endpoint: 5 failures open the breaker while one more call is under way; then one probe
 # every 2 s while the fault lasts, and one more.
 ATTEMPTS = 3 * 2 * (5 + 1 + 12 // 2 + 1)
-# Two providers that ask for 3 s of patience, for 10 s: per replica and provider one call after each wait, and
-# those that were under way when the first was refused.
-STORM = 3 * 2 * (2 + 10 // 3 + 2)
-# One provider that asks for 5 s of patience, for 12 s: the same per replica and endpoint.
+# Two providers whose models each ask for 3 s of patience, for 10 s: per replica and model the first call and
+# one that was under way beside it, one after each wait, and one more.
+STORM = 3 * 4 * (2 + 10 // 3 + 1)
+# One provider that asks for 5 s of patience, for 12 s: per replica and endpoint the same, and one more. Its
+# cheap model is not asked: the fallback's strong one comes before it, and answers.
 PATIENT = 3 * 2 * (2 + 12 // 5 + 2)
 BOTH = BlastRadius(instances=2, zones=2)
 #: So old, seconds, no answer of the cache is fresh; it is kept for an hour.
@@ -262,7 +263,7 @@ def test_rate_limit_storm(drill: Drill) -> None:
 def test_retry_budget(drill: Drill) -> None:
     # The budget counts the calls of its window, the providers' logs those since the reset.
     drill.hold(f"{WINDOW_S + SLACK_S}s")
-    # A 429 with a wait would close the whole provider: its other model would not be asked at all.
+    # A 429 with a wait would hold its model: the next call of the other one would be a turn's first.
     with drill.inject(llm_rate_limit("llm", retry_after="0s", endpoint="chat")):
         drill.hold("10s")
         drill.count("attempts", sum(beyond_budget(drill.stack, each) for each in ("llm-1", "llm-2")))

@@ -16,7 +16,7 @@ from sut.app.service.ingest import Document
 from sut.app.service.llm import ChatModel, Models, Provider, Target
 from sut.app.service.retries import RetryBudget
 from sut.app.service.retrieval import Found, RetrievalUnavailable
-from sut.app.service.state import Answer, Turn
+from sut.app.service.state import LISTED, Answer, Turn
 from sut.app.service.tool import ToolUnavailable
 
 Hook = Callable[[], Awaitable[None]]
@@ -169,6 +169,7 @@ class FakeRunner:
     outcome: Answer | Exception = field(default_factory=lambda: Answer("hi", ("no-cache",), "model-1"))
     turns: list[Turn] = field(default_factory=list)
     read_degraded: tuple[str, ...] = ()
+    read_limits: list[int] = field(default_factory=list)
 
     async def run(self, turn: Turn, emit: Callable[[str, str], None] | None = None) -> Answer:
         """As TurnRunner; streams the answer's words."""
@@ -180,8 +181,9 @@ class FakeRunner:
                 emit("token", word)
         return self.outcome
 
-    async def read(self, session: str, subject: str) -> dict[str, Any]:
+    async def read(self, session: str, subject: str, limit: int = LISTED) -> dict[str, Any]:
         """As TurnRunner."""
+        self.read_limits.append(limit)
         return {"session": session, "ids": [], "turns": [], "degraded": list(self.read_degraded)}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sut.app.service.leases import Claim, LeaseLost, Verdict
 from sut.app.service.state import Answer
 from sut.app.service.stream import Hint
+from sut.app.service.usage import NOTHING, Usage
 
 
 def claim(seq: int = 7, *, epoch: int = 1, kind: str = "summary", **more: Any) -> Claim:
@@ -27,6 +28,7 @@ class FakeLeases:
     lost: bool = False
     broken: list[Exception] = field(default_factory=list)
     written: list[tuple[Any, ...]] = field(default_factory=list)
+    billed: Usage = NOTHING
     renewed: asyncio.Event = field(default_factory=asyncio.Event)
     lease: float = 4.0
     reclaim: bool = True
@@ -42,27 +44,30 @@ class FakeLeases:
 
     async def store(self, claim: Claim, answer: Answer) -> float:
         """As Leases."""
-        self._write("store", answer.text)
+        self._write("store", answer.text, usage=answer.usage)
         return 1.5
 
-    async def ask(self, claim: Claim, thread: str, question: str) -> None:
+    async def ask(self, claim: Claim, thread: str, question: str, usage: Usage = NOTHING) -> None:
         """As Leases."""
-        self._write("ask", thread, question)
+        self._write("ask", thread, question, usage=usage)
 
-    async def end(self, claim: Claim, status: str, reason: str) -> None:
+    async def end(self, claim: Claim, status: str, reason: str, usage: Usage = NOTHING) -> None:
         """As Leases."""
-        self._write("end", status, reason)
+        self._write("end", status, reason, usage=usage)
 
-    async def give_back(self, claim: Claim, reason: str, *, delay: float, counted: bool) -> None:
+    async def give_back(
+        self, claim: Claim, reason: str, *, delay: float, counted: bool, usage: Usage = NOTHING
+    ) -> None:
         """As Leases."""
-        self._write("give back", reason, delay, counted)
+        self._write("give back", reason, delay, counted, usage=usage)
 
-    def _write(self, *what: Any) -> None:
+    def _write(self, *what: Any, usage: Usage) -> None:
         if self.broken:
             raise self.broken.pop(0)
         if self.lost:
             raise LeaseLost
         self.written.append(what)
+        self.billed += usage
 
 
 @dataclass

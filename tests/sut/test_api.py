@@ -19,7 +19,7 @@ from sut.app.service.health import Dependency
 from sut.app.service.ingest import Document
 from sut.app.service.metrics import Metrics
 from sut.app.service.readiness import Readiness
-from sut.app.service.state import Answer
+from sut.app.service.state import LISTED, Answer
 from sut.load import token
 
 from .fakes import FakeIngester, FakeRunner, NoEmbedder
@@ -241,6 +241,14 @@ def test_a_session_read_from_the_standby_is_declared_and_counted(
     runner.read_degraded = ("read-only",)
     assert client.get("/session/s1").json()["degraded"] == ["read-only"]
     assert 'app_degradations_total{mode="read-only"} 1.0' in client.get("/metrics").text
+
+
+def test_a_read_asks_for_so_many_turns_at_most(client: TestClient, runner: FakeRunner) -> None:
+    for asked in ("", "?limit=7"):
+        assert client.get(f"/session/s1{asked}").status_code == 200
+    assert runner.read_limits == [LISTED, 7]
+    for asked in ("0", str(LISTED + 1), "all"):
+        assert client.get(f"/session/s1?limit={asked}").status_code == 422
 
 
 def test_documents_are_taken_in_for_the_user_of_the_token(client: TestClient, ingester: FakeIngester) -> None:

@@ -22,16 +22,23 @@ from sut.app.service.config import Settings
 from sut.app.service.content import MARK, Box, ContentSerializer, SealedSaver, Unreadable, keys
 from sut.app.service.database import Pool
 from sut.app.service.errors import Refusal
+from sut.app.service.freshness import Watermarks
 from sut.app.service.graph import TurnSaver
+from sut.app.service.ingest import Document, Ingester, embed_documents
 from sut.app.service.jobs import Decision, Jobs, NewJob, decided
 from sut.app.service.leases import Leases
+from sut.app.service.retrieval import VectorRetriever
 from sut.app.service.state import Answer
 from sut.settings import CONTENT_KEY, NEXT_CONTENT_KEY
 
 from .fakes import FakeModel, turn
 from .queuefakes import claim
 from .test_cache import FakeRedis
+from .test_ingest import Database as Documents
+from .test_ingest import FakeEmbedder
 from .test_jobs_api import FakeTable
+from .test_retrieval import Database as Searched
+from .test_retrieval import FakeEmbedder as SearchEmbedder
 from .test_work import make
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -121,6 +128,7 @@ def test_the_tables_hold_no_words_and_give_them_back() -> None:
         "id": "k1",
         "seq": 1,
         "earlier": box(OLD).seal(PRIVATE),
+        "billed": False,
         "message": found.seal(PRIVATE),
         "answer": found.seal("said"),
         "degraded": [],
@@ -193,6 +201,40 @@ def test_the_cache_holds_no_words_and_misses_what_no_key_opens() -> None:
     assert asyncio.run(cache(box(NEW, OLD)).get_stale("k")) == PRIVATE
     assert asyncio.run(cache(box(NEW)).get("k")) is None
     assert asyncio.run(cache(box(NEW)).get_stale("k")) is None
+
+
+def test_the_index_holds_no_words_of_documents_and_gives_them_back() -> None:
+    table = Documents()
+    pool, embedder = cast(Pool, table), FakeEmbedder(table)
+
+    def ingest(found: Box, content: str) -> int:
+        ingester = Ingester(pool, embedder, deadline=2.0, box=found)
+        return asyncio.run(ingester.ingest("ann", [Document("d1", content)]))
+
+    def search(found: Box, stored: str) -> tuple[str, ...]:
+        standby = cast(Pool, Searched([stored, "everybody's"]))
+        retriever = VectorRetriever(
+            [standby], SearchEmbedder(), Watermarks(), timeout=1.0, stale_after=3.0, box=found
+        )
+        return asyncio.run(retriever.search("How?", "ann")).texts
+
+    assert ingest(box(OLD), PRIVATE) == 1
+    stored = table.documents["ann", "d1"][0]
+    assert stored.startswith(MARK) and PRIVATE not in str(table.documents)
+    assert embedder.asked == [[PRIVATE]], "the vector is that of the words"
+    assert ingest(box(NEW, OLD), PRIVATE) == 0, "the same again, after a rotation too"
+    assert search(box(NEW, OLD), stored) == (PRIVATE, "everybody's")
+    assert search(box(NEW), stored) == ("everybody's",)
+    assert ingest(box(NEW), PRIVATE) == 1, "what no key opens is taken in anew"
+    assert box(NEW).open(table.documents["ann", "d1"][0]) == PRIVATE
+
+
+def test_a_sealed_document_without_a_vector_gets_that_of_its_words() -> None:
+    lost = box(Fernet.generate_key().decode()).seal("lost")
+    table = Documents(bare=[{"id": 6, "content": lost}, {"id": 7, "content": box(OLD).seal(PRIVATE)}])
+    embedder = FakeEmbedder(table)
+    assert asyncio.run(embed_documents(cast(Pool, table), embedder, box(OLD))) is False
+    assert (embedder.asked, list(table.documents)) == ([[PRIVATE]], [("", "7")])
 
 
 class State(TypedDict, total=False):

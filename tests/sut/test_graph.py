@@ -134,6 +134,14 @@ def test_without_a_model_an_earlier_answer_is_given_and_declared() -> None:
     assert bench.stored[1] == Answer("hello there", ("cached",), "cache")
 
 
+def test_an_earlier_answer_is_billed_what_was_asked_for_another_one_in_vain() -> None:
+    bench = no_model()
+    bench.primary.fail_after, bench.primary.finish = None, None
+    bench.run(turn("k2"))
+    [_, answer] = bench.stored
+    assert (answer.degraded, answer.usage.completion) == (("cached",), 3)
+
+
 @pytest.mark.parametrize("why", ["another question", "another user", "no cache", "switched off"])
 def test_without_a_model_and_an_earlier_answer_the_turn_is_not_answered(why: str) -> None:
     bench = no_model()

@@ -65,9 +65,9 @@ class Database:
         elif "WHERE embedding IS NULL" in query:
             self.answer = self.bare
         else:
-            names, contents, owner = given
-            pairs = zip(names, contents, strict=True)
-            self.answer = [{"name": n} for n, c in pairs if self.documents.get((owner, n), ("", ""))[0] == c]
+            owner, names = given
+            known = {n: self.documents[owner, n][0] for n in names if (owner, n) in self.documents}
+            self.answer = [{"name": name, "content": content} for name, content in known.items()]
         return self
 
     async def executemany(self, query: str, rows: list[tuple[Any, ...]]) -> None:
@@ -98,21 +98,10 @@ class FakeEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         assert self.database.lent == 0, "a slow provider would hold up whoever needs a connection"
-        return self.at_once(texts)
-
-    def at_once(self, texts: Sequence[str]) -> Embedded:
         self.asked.append(list(texts))
         if self.failure is not None:
             raise self.failure
         return Embedded(self.model, self.canary, [OTHER] * len(texts))
-
-
-@dataclass
-class Patient(FakeEmbedder):
-    """For the background, which may hold its one connection meanwhile."""
-
-    async def embed(self, texts: Sequence[str]) -> Embedded:
-        return self.at_once(texts)
 
 
 def ingest(embedder: FakeEmbedder, *documents: Document, one_space: bool = True) -> int:
@@ -194,13 +183,14 @@ def test_a_database_that_fails_while_writing_may_have_written(how: dict[str, boo
 
 def test_documents_without_a_vector_get_one_of_the_index_only() -> None:
     database = Database(bare=[{"id": 7, "content": "seven"}])
-    conn = cast(Connection, database)
-    assert asyncio.run(embed_documents(conn, Patient(database))) is False
+    pool, embedder = cast(Pool, database), FakeEmbedder(database)
+    assert asyncio.run(embed_documents(pool, embedder)) is False
     assert (database.space, database.documents) == (("m-1", CANARY), {("", "7"): ("", "m-1")})
     with pytest.raises(OtherSpace):
-        asyncio.run(embed_documents(conn, Patient(database, canary=OTHER)))
+        asyncio.run(embed_documents(pool, FakeEmbedder(database, canary=OTHER)))
     database.bare = []
-    assert asyncio.run(embed_documents(conn, Patient(database))) is True
+    assert asyncio.run(embed_documents(pool, embedder)) is True
+    assert embedder.asked == [["seven"]]
 
 
 def test_an_index_that_another_replica_began_stands() -> None:

@@ -29,6 +29,14 @@ def test_a_result_stored_twice_is_listed_twice_and_its_job_once() -> None:
     assert len(found["jobs"]) == 1
 
 
+def test_the_last_jobs_are_listed_and_that_there_are_more() -> None:
+    rows = [row("k1"), row("k2"), row("k2"), row("k3", "dead", False)]
+    found = listing(rows, settle=0, quiet=0, limit=2)
+    assert (found["ids"], [job["id"] for job in found["jobs"]]) == (["k2", "k2"], ["k2", "k3"])
+    assert found["more"]
+    assert not listing(rows, settle=0, quiet=0, limit=3)["more"]
+
+
 @pytest.mark.parametrize("status", ["queued", "running"])
 def test_a_job_under_way_is_waited_for_until_the_user_has_been_quiet_for_long(status: str) -> None:
     rows = [row("k1"), row("k2", status, False)]

@@ -10,13 +10,14 @@ import openai
 import pytest
 from langchain_core.messages import HumanMessage
 
+from sut.app.service.answers import LONGEST
 from sut.app.service.breaker import Breaker, State
 from sut.app.service.deadline import HEADER, narrowed
 from sut.app.service.embedding import embeddings
 from sut.app.service.errors import ModelsUnavailable, Refusal
-from sut.app.service.llm import Called, Generated, Models, chat_model
+from sut.app.service.llm import MOST_TOKENS, Called, Generated, Models, chat_model
 from sut.app.service.retries import RetryBudget
-from sut.app.service.usage import Price, Usage
+from sut.app.service.usage import LETTERS_A_TOKEN, Price, Usage
 
 from .fakes import FakeModel, models, target
 
@@ -85,10 +86,12 @@ def test_the_clients_never_retry_by_themselves() -> None:
     assert embeddings("http://localhost/v1").max_retries == 0
 
 
-def limited(headers: dict[str, str]) -> openai.RateLimitError:
+def limited(headers: dict[str, str], status: int = 429) -> openai.APIStatusError:
+    """What a provider answers that asks for time: of one model by 429, of all its models else."""
     request = httpx2.Request("POST", "http://llm/v1")
-    response = httpx2.Response(429, headers=headers, request=request)
-    return openai.RateLimitError("slow down", response=response, body=None)
+    response = httpx2.Response(status, headers=headers, request=request)
+    kind = openai.RateLimitError if status == 429 else openai.InternalServerError
+    return kind("slow down", response=response, body=None)
 
 
 @dataclass
@@ -157,19 +160,28 @@ def test_a_first_call_of_a_provider_is_no_retry() -> None:
     ids=["seconds", "date"],
 )
 def test_a_provider_that_names_a_time_is_not_asked_before(headers: dict[str, str]) -> None:
-    four = Four(failing=("primary-strong",), error=limited(headers))
+    four = Four(failing=("primary-strong",), error=limited(headers, status=503))
     for _ in range(5):
         assert ask(four.models).model == "fallback-strong"
     assert four.calls == [1, 5, 0, 0]
     assert 19 < four.targets[2].breaker.wait_s <= 20, "nor is its cheap model"
 
 
-def test_when_all_ask_for_time_the_client_is_told_the_shortest() -> None:
+def test_a_model_over_its_limit_is_not_asked_while_its_providers_cheap_one_answers() -> None:
     four = Four(failing=("primary-strong", "fallback-strong"), error=limited({"Retry-After": "20"}))
-    with pytest.raises(ModelsUnavailable) as caught:
-        ask(four.models)
-    assert caught.value.retry_after == 20
-    assert four.calls == [1, 1, 0, 0]
+    for _ in range(5):
+        assert ask(four.models).model == "primary-cheap"
+    assert four.calls == [1, 1, 5, 0]
+
+
+@pytest.mark.parametrize(("status", "calls"), [(429, [1, 1, 1, 1]), (503, [1, 1, 0, 0])])
+def test_when_all_ask_for_time_the_client_is_told_the_shortest(status: int, calls: list[int]) -> None:
+    four = Four(failing=tuple(Four().clients), error=limited({"Retry-After": "20"}, status))
+    for _ in range(2):
+        with pytest.raises(ModelsUnavailable) as caught:
+            ask(four.models)
+        assert caught.value.retry_after == 20
+    assert four.calls == calls
 
 
 def test_what_the_content_filter_withheld_is_asked_of_nobody_else() -> None:
@@ -231,6 +243,39 @@ def test_usage_is_that_of_all_attempts_estimated_where_nobody_tells() -> None:
     assert Usage.parse(str(generated.usage)) == generated.usage
     assert Usage.parse("") == Usage()
     assert Price(0.15, 0.6).of(1, 1).micros == 1, "rounded up"
+
+
+def test_what_was_asked_in_vain_is_told_with_the_refusal_and_when_no_model_answers() -> None:
+    one = Usage(1, 3, 7)
+    four = Four()
+    four.clients["primary-strong"].finish = None
+    four.clients["fallback-strong"].finish = "content_filter"
+    with pytest.raises(Refusal) as refused:
+        ask(four.models)
+    assert refused.value.usage == one + one
+
+    four = Four(failing=("fallback-strong", "primary-cheap", "fallback-cheap"))
+    four.clients["primary-strong"].finish = None
+    with pytest.raises(ModelsUnavailable) as unavailable:
+        ask(four.models)
+    assert unavailable.value.usage == one
+
+
+def test_an_answer_longer_than_it_may_be_is_given_up_and_asked_for_elsewhere() -> None:
+    endless = FakeModel(text="word " * (LONGEST // 4 + 2))
+    assert ask(two(endless, FakeModel("model-2"))).model == "model-2"
+    events: list[str] = []
+    streamed = two(endless, FakeModel("model-2", text="x")).answer(
+        [*ASKED], lambda event, _: events.append(event)
+    )
+    assert asyncio.run(streamed).text == "x"
+    assert events[-2:] == ["reset", "token"]
+
+
+def test_a_call_says_how_long_its_answer_may_be() -> None:
+    payload = chat_model("http://localhost/v1", "m", 1.0)._get_request_payload(ASKED)
+    assert payload["max_completion_tokens"] == MOST_TOKENS
+    assert MOST_TOKENS * LETTERS_A_TOKEN < LONGEST, "an answer as long as was asked for is taken"
 
 
 def test_what_a_negative_control_takes_away_is_missed() -> None:

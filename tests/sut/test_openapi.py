@@ -19,6 +19,7 @@ from sut.app.service.health import Dependency
 from sut.app.service.jobs import Decision, Jobs, NewJob
 from sut.app.service.metrics import Metrics
 from sut.app.service.readiness import Readiness
+from sut.app.service.state import LISTED
 from sut.load import token
 
 from .fakes import FakeIngester, FakeRunner, NoEmbedder
@@ -36,7 +37,9 @@ class FakeJobs(Jobs):
     async def read(self, id: str, subject: str) -> dict[str, Any]:
         raise Refusal(404, "no such job")
 
-    async def of_session(self, session: str, subject: str, settle: float) -> dict[str, Any]:
+    async def of_session(
+        self, session: str, subject: str, settle: float, limit: int = LISTED
+    ) -> dict[str, Any]:
         raise Refusal(409, "jobs of this session are still under way", retry_after=1)
 
     async def resume(self, id: str, subject: str, key: str, decision: Decision) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from typing import Any, cast
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisDown
+from redis.exceptions import MaxConnectionsError
 
 from sut.app.service import rate as module
-from sut.app.service.breaker import Breaker
+from sut.app.service.breaker import Breaker, State
+from sut.app.service.cache import speaks_of_redis
 from sut.app.service.errors import Refusal
 from sut.app.service.rate import LocalBuckets, RateLimit
 
@@ -86,6 +88,19 @@ def test_redis_decides_where_it_answers() -> None:
     assert redis.asked[0] == redis.asked[1]
     [[key], _] = redis.asked[0]
     assert "ann" not in key
+
+
+def test_a_burst_beyond_our_own_connections_does_not_speak_against_redis() -> None:
+    redis, breaker = FakeRedis(MaxConnectionsError()), Breaker("redis", failures=1, blame=speaks_of_redis)
+
+    async def go() -> None:
+        assert not await limit(redis, [], breaker).admit("ann")
+
+    asyncio.run(go())
+    assert breaker.state is State.CLOSED
+    with pytest.raises(RedisDown), breaker.guard():
+        raise RedisDown("gone")
+    assert breaker.state is State.OPEN
 
 
 def test_without_redis_a_replica_grants_its_share_and_says_so() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
 
 from sut.app.service import readiness as module
 from sut.app.service.database import Pool
+from sut.app.service.embedding import Embedded, vector_text
 from sut.app.service.readiness import Readiness
 
 from .fakes import NoEmbedder
+from .test_ingest import CANARY
 
 NOW = 1_700_000_000.0
 
@@ -44,6 +47,60 @@ def test_a_round_of_vectors_that_hangs_gives_its_connection_back(monkeypatch: py
 
     asyncio.run(go())
     assert pool.asked == 1
+
+
+@dataclass
+class OneConnection:
+    """Lends its one connection to one at a time, and finds a document without a vector on it."""
+
+    lent: bool = False
+    written: list[object] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def connection(self, timeout: float) -> AsyncIterator[OneConnection]:
+        assert not self.lent
+        self.lent = True
+        try:
+            yield self
+        finally:
+            self.lent = False
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        yield
+
+    @asynccontextmanager
+    async def cursor(self) -> AsyncIterator[OneConnection]:
+        yield self
+
+    async def execute(self, query: str, given: object = ()) -> OneConnection:
+        return self
+
+    async def executemany(self, query: str, rows: list[object]) -> None:
+        self.written += rows
+
+    async def fetchall(self) -> list[dict[str, object]]:
+        return [{"id": 7, "content": "seven"}]
+
+    async def fetchone(self) -> dict[str, object]:
+        return {"model": "m-1", "canary": vector_text(CANARY)}
+
+
+def test_while_a_slow_provider_makes_vectors_others_have_the_connection() -> None:
+    pool = OneConnection()
+
+    class Slow:
+        async def embed(self, texts: Sequence[str]) -> Embedded:
+            async with pool.connection(timeout=1.0):
+                return Embedded("m-1", CANARY, [CANARY] * len(texts))
+
+    async def go() -> None:
+        readiness = Readiness(cast(Pool, pool), Slow())
+        readiness._schema = True
+        await readiness._embed_once()
+
+    asyncio.run(go())
+    assert len(pool.written) == 1
 
 
 class ClockedPool:

@@ -44,8 +44,8 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def read(conn: Server, session: str, subject: str, box: Box) -> dict[str, Any]:
-        assert box is BOX
+    async def read(conn: Server, session: str, subject: str, box: Box, limit: int) -> dict[str, Any]:
+        assert (box, limit) == (BOX, 5)
         if conn.says == "down":
             raise psycopg.OperationalError("gone")
         if conn.says == "hangs":
@@ -62,7 +62,14 @@ def read(
 ) -> dict[str, Any]:
     return asyncio.run(
         read_session(
-            cast(Pool, primary), cast(Pool, standby), "s1", subject, BOX, deadline=deadline, patience=0.04
+            cast(Pool, primary),
+            cast(Pool, standby),
+            "s1",
+            subject,
+            BOX,
+            deadline=deadline,
+            patience=0.04,
+            limit=5,
         )
     )
 

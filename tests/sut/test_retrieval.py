@@ -11,6 +11,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
+from sut.app.service.content import MARK
 from sut.app.service.database import Pool
 from sut.app.service.embedding import DIMENSIONS, Embedded, vector_text
 from sut.app.service.freshness import Watermarks
@@ -130,6 +131,11 @@ def test_vectors_that_are_missing_or_of_another_space_find_nothing(fresh: Embedd
 def test_the_control_without_the_check_takes_vectors_of_any_space() -> None:
     embedder = FakeEmbedder(Embedded("m-1", OTHER, [CANARY]))
     assert search(Database(), embedder=embedder, one_space=False).texts == ("one",)
+
+
+def test_documents_that_no_key_opens_are_no_documents() -> None:
+    with pytest.raises(RetrievalUnavailable, match="no key"):
+        search(Database([f"{MARK}sealed by a key that is gone"]))
 
 
 def test_an_index_that_is_not_begun_yet_has_nothing_to_find() -> None:

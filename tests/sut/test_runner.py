@@ -16,10 +16,12 @@ from sut.app.service import turns
 from sut.app.service.database import Pool
 from sut.app.service.errors import Broken, Refusal
 from sut.app.service.graph import build
+from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.state import Answer, Turn
+from sut.app.service.usage import NOTHING, Usage
 
-from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, models, nothing, turn
+from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, models, nothing, target, turn
 
 
 class FakeConnection:
@@ -39,13 +41,14 @@ class Database:
     admitted: set[str] = field(default_factory=set)
     stored: dict[str, tuple[str, Answer]] = field(default_factory=dict)
     connections: list[FakeConnection] = field(default_factory=list)
+    charged: list[tuple[str, Usage]] = field(default_factory=list)
     attempts: int = 0
     before_admit: Hook = nothing
     after_store: Hook = nothing
     after_unlock: Hook = nothing
 
     def __post_init__(self) -> None:
-        for name in ("lock", "admit", "store", "unlock"):
+        for name in ("lock", "admit", "store", "charge", "unlock"):
             self.monkeypatch.setattr(turns, name, getattr(self, name))
         saver = InMemorySaver()
         self.monkeypatch.setattr(module, "ChatSaver", lambda conn, box: saver)
@@ -70,6 +73,9 @@ class Database:
         self.stored[turn.id] = (turn.message, answer)
         await self.after_store()
         return answer
+
+    async def charge(self, conn: object, turn: Turn, usage: Usage) -> None:
+        self.charged.append((turn.id, usage))
 
     async def unlock(self, conn: object, session: str) -> None:
         await self.after_unlock()
@@ -156,6 +162,28 @@ def test_a_turn_stored_just_before_its_connection_broke_stays_in_the_conversatio
     assert database.attempts == 3
     assert [message.content for message in model.seen[-1][1:]] == ["one", "hello there", "two"]
     assert model.calls == 2
+
+
+@pytest.mark.parametrize(("finish", "status"), [("content_filter", 422), (None, 503)])
+def test_a_turn_that_gets_no_answer_is_charged_once_for_what_was_asked_in_vain(
+    database: Database, finish: str | None, status: int
+) -> None:
+    async def go() -> Refusal:
+        runner = replace(make(database), models=Models([target(FakeModel(finish=finish))], timeout=1.0))
+        with pytest.raises(Refusal) as caught:
+            await runner.run(turn())
+        return caught.value
+
+    refusal = asyncio.run(go())
+    [(id, usage)] = database.charged
+    assert (id, usage.completion, refusal.status) == ("k1", 3, status)
+    assert refusal.usage == NOTHING, "a worker that meets it would bill it again"
+
+
+def test_a_turn_that_cost_nothing_is_not_charged(database: Database) -> None:
+    with pytest.raises(Refusal):
+        asyncio.run(make(database).run(turn(message="\x07")))
+    assert database.charged == []
 
 
 def test_without_idempotency_a_stored_key_is_answered_anew(database: Database) -> None:

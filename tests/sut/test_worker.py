@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
 
 import psycopg
@@ -16,6 +17,7 @@ from sut.app.service.job_metrics import JobMetrics
 from sut.app.service.leases import Claim, Leases, Verdict
 from sut.app.service.state import Answer
 from sut.app.service.stream import Hint, JobStream
+from sut.app.service.usage import Usage
 from sut.app.service.worker import Work, Worker
 
 from .queuefakes import FakeLeases, FakeStream, claim
@@ -127,6 +129,23 @@ def test_a_redis_that_is_away_ends_no_work() -> None:
 
     asyncio.run(make(leases, stream, work, heartbeat=0.001).follow(HINT))
     assert leases.written == [("store", "short")]
+
+
+@pytest.mark.parametrize("error", [ModelsUnavailable("no model"), Refusal(422, "no"), Refusal(503, "no")])
+def test_what_was_asked_in_vain_is_billed_with_the_jobs_end(error: ModelsUnavailable | Refusal) -> None:
+    leases, error.usage = FakeLeases(), Usage(1, 2, 3)
+    asyncio.run(make(leases, FakeStream(), failing(error)).follow(HINT))
+    assert leases.billed == error.usage
+
+
+@pytest.mark.parametrize("outcome", [replace(DONE, usage=Usage(1, 2, 3)), Question("t", "q", Usage(1, 2, 3))])
+def test_what_the_work_cost_is_billed_with_its_outcome(outcome: Answer | Question) -> None:
+    async def work(_: Claim) -> Answer | Question:
+        return outcome
+
+    leases = FakeLeases()
+    asyncio.run(make(leases, FakeStream(), work).follow(HINT))
+    assert leases.billed == outcome.usage
 
 
 def test_a_dependency_that_is_down_is_waited_for_longer_each_time_and_not_counted() -> None:

@@ -5,6 +5,7 @@
 | ends without a finish reason, or says nothing | elsewhere: it is a fault of the provider              |
 | calls a tool (none was offered)               | elsewhere, well-formed or not                         |
 | sends broken JSON or events                   | elsewhere: the client library raises                  |
+| says more than it may                         | elsewhere: it is cut off                              |
 | withholds by its content filter               | refusal 422: nobody goes shopping for another filter  |
 | says that the context is too long             | refusal 413: it is as long wherever it is sent        |
 | declines in words (`refusal`)                 | given as it is, but not cached                        |
@@ -24,6 +25,8 @@ from langchain_core.messages import BaseMessage
 from .errors import NotAsked, Refusal
 from .usage import Price, Usage, estimated
 
+# Letters of an answer: far more than the tokens that are asked for. Longer, it is a fault of the provider.
+LONGEST = 16_384
 TOO_LONG = "the conversation is too long for the model; start a new one"
 WITHHELD = "the provider's content filter withheld the answer"
 
@@ -35,11 +38,12 @@ class Heard:
     pieces: list[str] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
     declined: bool = False
+    letters: int = 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
     def hear(self, message: BaseMessage) -> str:
-        """Take in a message or a chunk of one; its text."""
+        """Take in a message or a chunk of one; its text. Raises ValueError once that is beyond LONGEST."""
         self.meta.update(message.response_metadata)
         if usage := getattr(message, "usage_metadata", None):
             self.prompt_tokens, self.completion_tokens = usage["input_tokens"], usage["output_tokens"]
@@ -47,6 +51,9 @@ class Heard:
         if declined := message.additional_kwargs.get("refusal"):
             self.declined, piece = True, str(declined)
         self.pieces.append(piece)
+        self.letters += len(piece)
+        if self.letters > LONGEST:
+            raise ValueError("the answer is longer than it may be")
         return piece
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypeAlias
 
-from fastapi import APIRouter, FastAPI, Header, Path, Request, Response, Security
+from fastapi import APIRouter, FastAPI, Header, Path, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -28,12 +28,13 @@ from .metrics import Metrics
 from .middleware import Bounded, Observed, sorted_set, sse
 from .readiness import Readiness
 from .runner import Emit
-from .state import Answer, Turn
+from .state import LISTED, Answer, Turn
 
 # Postgres stores no NUL: refused here, it costs no connection. Names hold no control characters at all.
 NAME = r"^[^\x00-\x1f\x7f]*$"
 TEXT = r"^[^\x00]*$"
 Name = Annotated[str, Path(min_length=1, max_length=128, pattern=NAME)]
+Limit = Annotated[int, Query(ge=1, le=LISTED)]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=NAME)]
 
 
@@ -50,8 +51,8 @@ class TurnRunner(Protocol):
     async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
         """Answer one turn."""
 
-    async def read(self, session: str, subject: str) -> dict[str, Any]:
-        """Read a session, with `degraded`, a list."""
+    async def read(self, session: str, subject: str, limit: int = LISTED) -> dict[str, Any]:
+        """Read a session's last `limit` turns, with `degraded`, a list."""
 
 
 class Ingests(Protocol):
@@ -163,13 +164,14 @@ async def chat_stream(body: ChatRequest, request: Request, key: Key) -> EventStr
 
 
 @users.get("/session/{session}")
-async def session(session: Name, request: Request) -> dict[str, Any]:
-    """The stored turns in order, read from the primary; an unknown session is empty.
+async def session(session: Name, request: Request, limit: Limit = LISTED) -> dict[str, Any]:
+    """The last stored turns in order, read from the primary; an unknown session is empty.
 
+    At most `limit` of them; `more` says whether there are older ones.
     While no primary answers they are the standby's, and `degraded` names read-only.
     """
     parts = _parts(request)
-    found = await parts.runner.read(session, request.state.subject)
+    found = await parts.runner.read(session, request.state.subject, limit)
     found["degraded"] = sorted_set((*found["degraded"], *request.state.modes))
     _count(parts, found["degraded"])
     return found

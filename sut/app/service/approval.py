@@ -8,7 +8,7 @@ thread that nobody will read, and cannot change a draft that a person has before
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypedDict
 
 from langchain_core.messages import HumanMessage, SystemMessage
@@ -25,6 +25,7 @@ from .leases import Claim
 from .llm import Models
 from .nodes import SYSTEM
 from .state import Answer
+from .usage import NOTHING, Usage
 
 PATIENCE = 2.0  # seconds, for a connection
 
@@ -36,16 +37,18 @@ class ApprovalState(TypedDict, total=False):
     draft: str
     model: str
     degraded: str
+    usage: str
     decision: str
     answer: str
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a person is asked, and the thread that waits for it."""
+    """What a person is asked, the thread that waits for it, and what the draft cost."""
 
     thread: str
     text: str
+    usage: Usage = field(default=NOTHING, compare=False)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,12 @@ async def draft(state: ApprovalState, runtime: Runtime[ApprovalContext]) -> Appr
     messages = [SystemMessage(SYSTEM), HumanMessage(state["input"])]
     generated = await runtime.context.models.answer(list(messages))
     degraded = "fallback-model" if generated.fallback else ""
-    return {"draft": generated.text, "model": generated.model, "degraded": degraded}
+    return {
+        "draft": generated.text,
+        "model": generated.model,
+        "degraded": degraded,
+        "usage": str(generated.usage),
+    }
 
 
 async def approve(state: ApprovalState) -> ApprovalState:
@@ -121,5 +129,6 @@ async def advance(graph: ApprovalGraph, claim: Claim, context: ApprovalContext) 
             entry = Command(resume=claim.decision)
         state = await graph.ainvoke(entry, config, context=context, durability="sync")
     if asked := state.get("__interrupt__"):
-        return Question(thread, str(asked[0].value))
+        return Question(thread, str(asked[0].value), Usage.parse(state.get("usage", "")))
+    # Without its usage: the draft was billed when it was asked about.
     return Answer(state["answer"], tuple(state["degraded"].split()), state["model"])

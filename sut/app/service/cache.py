@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import MaxConnectionsError, RedisError
 
 from .breaker import Breaker, BreakerOpen
 from .config import Settings
@@ -143,6 +143,11 @@ def connect(settings: Settings, timeout: float) -> Redis:
         settings.redis_master, max_connections=16, **once, **settings.redis_tls
     )
     return client
+
+
+def speaks_of_redis(error: BaseException) -> bool:
+    """Whether an error says anything about Redis; that all our own connections to it are in use does not."""
+    return not isinstance(error, MaxConnectionsError)
 
 
 def cache_key(subject: str, message: str, history: Sequence[tuple[str, str]]) -> str:

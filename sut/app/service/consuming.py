@@ -60,7 +60,13 @@ async def consuming(
     worker = Worker(
         stream,
         leases,
-        Jobwork(runner, models, Approvals(runner.pool, models, approval.build(), box), box),
+        Jobwork(
+            runner,
+            models,
+            Approvals(runner.pool, models, approval.build(), box),
+            box,
+            runner.budget_micros,
+        ),
         job_metrics,
         ready=lambda: readiness.ready,
         on_answer=count,

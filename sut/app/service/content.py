@@ -1,4 +1,4 @@
-"""Content encrypted at rest: messages and answers, in tables, checkpoints and cache.
+"""Content encrypted at rest: messages, answers and documents, in tables, checkpoints and cache.
 
 Fernet (AES-128-CBC with HMAC-SHA256): what was tampered with does not open. The first key seals, every key
 opens: rotated in as a new first one, a key needs no rewriting of what is stored.

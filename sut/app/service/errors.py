@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from .usage import NOTHING, Usage
+
+SPENT = "this conversation has used up its budget; start a new one"
+
 
 class Refusal(Exception):
     """An HTTP error with a reason that is safe to show.
 
     `not_applied` is set only where it is certain that nothing was and nothing will be applied: a client
-    may then count the operation as failed instead of indeterminate.
+    may then count the operation as failed instead of indeterminate. `usage` is what models were asked in
+    vain, for as long as it is on nobody's bill.
     """
+
+    usage: Usage = NOTHING
 
     def __init__(
         self, status: int, reason: str, *, retry_after: int | None = None, not_applied: bool = False
@@ -33,7 +40,12 @@ class Refusal(Exception):
 
 
 class ModelsUnavailable(Exception):
-    """No provider gave a usable answer; one may be asked again after `retry_after` seconds."""
+    """No provider gave a usable answer; one may be asked again after `retry_after` seconds.
+
+    `usage` as in Refusal.
+    """
+
+    usage: Usage = NOTHING
 
     def __init__(self, reason: str, *, retry_after: int = 1) -> None:
         super().__init__(reason)

@@ -2,7 +2,8 @@
 
 The first batch ever begins the index: its model and canary become the index's space, the one row of
 `embedding_space`. To move to another model: delete that row, set `embedding` and `model` of every document
-to NULL, and restart.
+to NULL, and restart. Contents are sealed as all else that users say; their vectors, which must be searched,
+are not.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from .content import PLAIN, Box, Unreadable
 from .database import TROUBLE, Connection, Pool
 from .embedding import (
     Embedded,
@@ -37,15 +39,17 @@ CREATE UNIQUE INDEX IF NOT EXISTS documents_by_name ON documents (owner, name);
 CREATE TABLE IF NOT EXISTS embedding_space (
     one boolean PRIMARY KEY DEFAULT true CHECK (one), model text NOT NULL, canary vector(64) NOT NULL);
 """
-UNCHANGED = """
-SELECT name FROM documents JOIN unnest(%s::text[], %s::text[]) AS given (name, content) USING (name, content)
-WHERE owner = %s AND embedding IS NOT NULL
+KNOWN = """
+SELECT name, content FROM documents WHERE owner = %s AND name = ANY(%s) AND embedding IS NOT NULL
 """
 WRITE = """
 INSERT INTO documents (owner, name, content, embedding, model) VALUES (%s, %s, %s, %s::vector, %s)
 ON CONFLICT (owner, name) DO UPDATE
 SET content = excluded.content, embedding = excluded.embedding, model = excluded.model
 """
+BARE = "SELECT id, content FROM documents WHERE embedding IS NULL ORDER BY id LIMIT 100"
+# Not over what was taken in meanwhile: the vector is that of the content before.
+COMPLETE = "UPDATE documents SET embedding = %s::vector, model = %s WHERE id = %s AND embedding IS NULL"
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Ingester:
-    """Writes documents of a user, whom alone they are shown to; `deadline` in seconds.
+    """Writes documents of a user, whom alone they are shown to, sealed; `deadline` in seconds.
 
     The same document again changes nothing, a new content replaces the old one: repeating is always safe.
     """
@@ -67,6 +71,7 @@ class Ingester:
     embedder: Embedder
     deadline: float
     one_space: bool = True
+    box: Box = PLAIN
 
     async def ingest(self, subject: str, documents: Sequence[Document]) -> int:
         """How many were new or changed. All are written or none; raises Refusal 502 or 503."""
@@ -78,17 +83,15 @@ class Ingester:
                     return 0
                 # Without a connection: a slow provider must not hold up those who only need the database.
                 fresh = await self._embed([document.content for document in changed])
+                rows = [
+                    (subject, each.id, self.box.seal(each.content), vector_text(vector), fresh.model)
+                    for each, vector in zip(changed, fresh.vectors, strict=True)
+                ]
                 async with self.pool.connection(timeout=1.0) as conn, conn.transaction():
                     await admit_space(conn, fresh, one_space=self.one_space)
                     async with conn.cursor() as cursor:
                         sent = True
-                        await cursor.executemany(
-                            WRITE,
-                            [
-                                (subject, document.id, document.content, vector_text(vector), fresh.model)
-                                for document, vector in zip(changed, fresh.vectors, strict=True)
-                            ],
-                        )
+                        await cursor.executemany(WRITE, rows)
                 return len(changed)
         except OtherSpace as error:
             log.error("embeddings refused", extra={"reason": str(error)})
@@ -98,11 +101,11 @@ class Ingester:
             raise Refusal(503, "the database does not answer", retry_after=1, not_applied=not sent) from error
 
     async def _changed(self, subject: str, documents: Sequence[Document]) -> list[Document]:
-        names, contents = [d.id for d in documents], [d.content for d in documents]
         async with self.pool.connection(timeout=1.0) as conn:
-            rows = await (await conn.execute(UNCHANGED, (names, contents, subject))).fetchall()
-        known = {row["name"] for row in rows}
-        return [document for document in documents if document.id not in known]
+            rows = await (await conn.execute(KNOWN, (subject, [d.id for d in documents]))).fetchall()
+        # Compared here: the same content sealed again is another text.
+        known = {row["name"]: opened(self.box, row["content"]) for row in rows}
+        return [document for document in documents if known.get(document.id) != document.content]
 
     async def _embed(self, texts: Sequence[str]) -> Embedded:
         try:
@@ -132,21 +135,32 @@ async def admit_space(conn: Connection, fresh: Embedded, *, one_space: bool = Tr
         check(fresh, Space(row["model"], parse_vector(row["canary"])))
 
 
-async def embed_documents(conn: Connection, embedder: Embedder) -> bool:
-    """Give every document its vector; False while some have none. Raises OtherSpace and PROVIDER_ERRORS."""
-    rows = await (
-        await conn.execute("SELECT id, content FROM documents WHERE embedding IS NULL ORDER BY id LIMIT 100")
-    ).fetchall()
-    if not rows:
+async def embed_documents(pool: Pool, embedder: Embedder, box: Box = PLAIN) -> bool:
+    """Give every document its vector; False while some have none.
+
+    What no key opens is left without. Raises OtherSpace, PROVIDER_ERRORS, TROUBLE, PoolTimeout or
+    psycopg.Error.
+    """
+    async with pool.connection(timeout=1.0) as conn:
+        rows = await (await conn.execute(BARE)).fetchall()
+    found = [(row["id"], content) for row in rows if (content := opened(box, row["content"])) is not None]
+    if not found:
         return True
-    fresh = await embedder.embed([row["content"] for row in rows])
-    async with conn.transaction(), conn.cursor() as cursor:
+    # Without a connection, as in `Ingester`: here it would be the only one of those who look for readiness.
+    fresh = await embedder.embed([content for _, content in found])
+    given = [
+        (vector_text(vector), fresh.model, id) for vector, (id, _) in zip(fresh.vectors, found, strict=True)
+    ]
+    async with pool.connection(timeout=1.0) as conn, conn.transaction(), conn.cursor() as cursor:
         await admit_space(conn, fresh)
-        await cursor.executemany(
-            "UPDATE documents SET embedding = %s::vector, model = %s WHERE id = %s",
-            [
-                (vector_text(vector), fresh.model, row["id"])
-                for vector, row in zip(fresh.vectors, rows, strict=True)
-            ],
-        )
+        await cursor.executemany(COMPLETE, given)
     return False
+
+
+def opened(box: Box, stored: str) -> str | None:
+    """A document's content; None, with a word in the log, if no key opens it any more."""
+    try:
+        return box.open(stored)
+    except Unreadable:
+        log.error("a document cannot be read: no key opens it")
+        return None

@@ -24,6 +24,7 @@ from .content import PLAIN, Box
 from .database import Connection, Pool, checkout
 from .deadline import current
 from .errors import Broken, Refusal
+from .state import LISTED
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -70,8 +71,9 @@ WHERE j.sub = %s AND j.id = %s
 """
 
 LIST = """
-SELECT j.id, j.status, r.job IS NOT NULL AS stored FROM jobs j LEFT JOIN job_results r ON r.job = j.seq
-WHERE j.sub = %s AND j.session = %s ORDER BY j.seq, r.seq
+SELECT j.id, j.status, r.job IS NOT NULL AS stored FROM (
+    SELECT seq, id, status FROM jobs WHERE sub = %s AND session = %s ORDER BY seq DESC LIMIT %s
+) j LEFT JOIN job_results r ON r.job = j.seq ORDER BY j.seq, r.seq
 """
 
 QUIET = """
@@ -127,9 +129,11 @@ class Jobs:
         """The job as it is now, on the primary; raises Refusal, 404 for one never accepted."""
         return await self._try(lambda conn: read(conn, id, subject, self.box))
 
-    async def of_session(self, session: str, subject: str, settle: float) -> dict[str, Any]:
-        """The session's jobs, see `listing`; raises Refusal."""
-        return await self._try(lambda conn: of_session(conn, session, subject, settle))
+    async def of_session(
+        self, session: str, subject: str, settle: float, limit: int = LISTED
+    ) -> dict[str, Any]:
+        """The session's last `limit` jobs, see `listing`; raises Refusal."""
+        return await self._try(lambda conn: of_session(conn, session, subject, settle, limit))
 
     async def resume(self, id: str, subject: str, key: str, decision: Decision) -> dict[str, Any]:
         """Record the decision and owe the job work again; raises Refusal. The same key may ask twice."""
@@ -193,11 +197,14 @@ async def read(conn: Connection, id: str, subject: str, box: Box = PLAIN) -> dic
     return found
 
 
-async def of_session(conn: Connection, session: str, subject: str, settle: float) -> dict[str, Any]:
+async def of_session(
+    conn: Connection, session: str, subject: str, settle: float, limit: int = LISTED
+) -> dict[str, Any]:
     """Raises Refusal 409 while jobs are under way that `settle` allows to wait for, or psycopg.Error."""
     quiet = await (await conn.execute(QUIET, (subject,))).fetchone()
-    rows = await (await conn.execute(LIST, (subject, session))).fetchall()
-    return {"session": session, **listing(rows, settle=settle, quiet=quiet["seconds"] if quiet else 0.0)}
+    rows = await (await conn.execute(LIST, (subject, session, limit + 1))).fetchall()
+    seconds = quiet["seconds"] if quiet else 0.0
+    return {"session": session, **listing(rows, settle=settle, quiet=seconds, limit=limit)}
 
 
 async def resume(
@@ -223,19 +230,21 @@ def shown(row: Row, box: Box = PLAIN) -> dict[str, Any]:
     return {name: row[name] for name in names} | {"question": asked and box.open(asked)}
 
 
-def listing(rows: Sequence[Row], *, settle: float, quiet: float) -> dict[str, Any]:
-    """`ids` of what is done, once a stored result, and every job with its status.
+def listing(rows: Sequence[Row], *, settle: float, quiet: float, limit: int = LISTED) -> dict[str, Any]:
+    """`ids` of what is done, once a stored result, every job with its status, and whether there are `more`.
 
-    `quiet` is how long ago the user's last job was accepted. Until that is `settle` seconds, a job under
-    way makes it a Refusal 409: a reader who wants the end of the story asks again. What is not done by
-    then is left out of `ids`.
+    Only the last `limit` jobs of `rows` are told of. `quiet` is how long ago the user's last job was
+    accepted. Until that is `settle` seconds, a job under way makes it a Refusal 409: a reader who wants the
+    end of the story asks again. What is not done by then is left out of `ids`.
     """
     if quiet < settle and any(row["status"] in OWED for row in rows):
         raise Refusal(409, "jobs of this session are still under way", retry_after=1)
     statuses = {row["id"]: row["status"] for row in rows}
+    last = dict(list(statuses.items())[-limit:])
     return {
-        "ids": [row["id"] for row in rows if row["stored"]],
-        "jobs": [{"id": id, "status": status} for id, status in statuses.items()],
+        "ids": [row["id"] for row in rows if row["stored"] and row["id"] in last],
+        "jobs": [{"id": id, "status": status} for id, status in last.items()],
+        "more": len(statuses) > limit,
     }
 
 

@@ -8,9 +8,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response, Security
 from pydantic import BaseModel, Field
 
-from .api import BEARER, NAME, REFUSED, TEXT, Guarded, Key, Name
+from .api import BEARER, NAME, REFUSED, TEXT, Guarded, Key, Limit, Name
 from .jobs import Decision, Jobs, NewJob
 from .logs import trace_id
+from .state import LISTED
 
 Session = Annotated[str, Query(min_length=1, max_length=128, pattern=NAME)]
 Settle = Annotated[float, Query(ge=0, le=60)]
@@ -46,12 +47,15 @@ async def post(body: JobRequest, request: Request, response: Response, key: Key)
 
 
 @routes.get("/jobs")
-async def of_session(request: Request, session: Session, settle: Settle = 0) -> dict[str, Any]:
-    """The session's jobs, and in `ids` those that are done.
+async def of_session(
+    request: Request, session: Session, settle: Settle = 0, limit: Limit = LISTED
+) -> dict[str, Any]:
+    """The session's last jobs in order, and in `ids` those that are done.
 
+    At most `limit` of them; `more` says whether there are older ones.
     409 while one is under way and the user's last job was accepted less than `settle` seconds ago.
     """
-    return await _jobs(request).of_session(session, request.state.subject, settle)
+    return await _jobs(request).of_session(session, request.state.subject, settle, limit)
 
 
 @routes.get("/jobs/{job}")

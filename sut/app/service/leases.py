@@ -16,6 +16,7 @@ from .content import PLAIN, Box
 from .database import Connection, Pool, checkout
 from .jobs import OWED, Row
 from .state import Answer
+from .usage import NOTHING, Usage
 
 # Under the row's lock, so that of two workers with the same hint one sees the other's lease.
 LOOK = """
@@ -23,12 +24,15 @@ SELECT *, lease_until > now() AS held, published = 0 AND due_at > now() AS resti
 WHERE seq = %s FOR UPDATE
 """
 
+# With whose the job's session is, if there is one yet, and what it has cost so far.
 CLAIM = """
 UPDATE jobs SET reason = CASE status WHEN 'running' THEN worker || ' lost its lease' ELSE reason END,
     status = 'running', worker = %(worker)s, epoch = epoch + 1, deliveries = deliveries + 1,
     lease_until = now() + make_interval(secs => %(lease)s),
     due_at = now() + make_interval(secs => %(lease)s + %(republish)s)
-WHERE seq = %(seq)s RETURNING *
+WHERE seq = %(seq)s
+RETURNING *, (SELECT s.sub FROM sessions s WHERE s.session = jobs.session) AS owner,
+    (SELECT s.cost_micros FROM sessions s WHERE s.session = jobs.session) AS spent
 """
 
 BURY = """
@@ -46,11 +50,22 @@ UPDATE jobs SET lease_until = now() + make_interval(secs => %(lease)s),
 WHERE seq = %(seq)s AND status = 'running' AND epoch = %(epoch)s RETURNING seq
 """
 
+# What the work cost, on its session's bill: in the statement that says what came of it, and so once.
+BILLED = """billed AS (
+    INSERT INTO sessions AS s (session, sub, prompt_tokens, completion_tokens, cost_micros)
+    SELECT session, sub, %(prompt_tokens)s::bigint, %(completion_tokens)s::bigint, %(cost)s::bigint FROM held
+    WHERE %(prompt_tokens)s::bigint + %(completion_tokens)s::bigint > 0
+    ON CONFLICT (session) DO UPDATE SET prompt_tokens = s.prompt_tokens + excluded.prompt_tokens,
+        completion_tokens = s.completion_tokens + excluded.completion_tokens,
+        cost_micros = s.cost_micros + excluded.cost_micros
+    WHERE s.sub = excluded.sub
+)"""
+
 STORE = f"""
 WITH held AS (
     UPDATE jobs SET status = 'done', lease_until = NULL, settled_at = now(), reason = NULL WHERE {MINE}
-    RETURNING seq, extract(epoch FROM clock_timestamp() - accepted_at)::float8 AS seconds
-), stored AS (
+    RETURNING seq, session, sub, extract(epoch FROM clock_timestamp() - accepted_at)::float8 AS seconds
+), {BILLED}, stored AS (
     INSERT INTO job_results (job, epoch, worker, answer, degraded, model)
     SELECT seq, %(epoch)s, %(worker)s, %(answer)s, %(degraded)s::text[], %(model)s FROM held
 )
@@ -58,19 +73,28 @@ SELECT seconds FROM held
 """
 
 ASK = f"""
-UPDATE jobs SET status = 'waiting', lease_until = NULL, thread = %(thread)s, question = %(question)s
-WHERE {MINE} RETURNING seq
+WITH held AS (
+    UPDATE jobs SET status = 'waiting', lease_until = NULL, thread = %(thread)s, question = %(question)s
+    WHERE {MINE} RETURNING seq, session, sub
+), {BILLED}
+SELECT seq FROM held
 """
 
 END = f"""
-UPDATE jobs SET status = %(status)s, lease_until = NULL, settled_at = now(), reason = %(reason)s
-WHERE {MINE} RETURNING seq
+WITH held AS (
+    UPDATE jobs SET status = %(status)s, lease_until = NULL, settled_at = now(), reason = %(reason)s
+    WHERE {MINE} RETURNING seq, session, sub
+), {BILLED}
+SELECT seq FROM held
 """
 
 GIVE_BACK = f"""
-UPDATE jobs SET status = 'queued', lease_until = NULL, reason = %(reason)s, published = 0,
-    deliveries = deliveries - %(spared)s, due_at = now() + make_interval(secs => %(delay)s)
-WHERE {MINE} RETURNING seq
+WITH held AS (
+    UPDATE jobs SET status = 'queued', lease_until = NULL, reason = %(reason)s, published = 0,
+        deliveries = deliveries - %(spared)s, due_at = now() + make_interval(secs => %(delay)s)
+    WHERE {MINE} RETURNING seq, session, sub
+), {BILLED}
+SELECT seq FROM held
 """
 
 
@@ -91,7 +115,8 @@ class Verdict(Enum):
 class Claim:
     """A job that this worker holds. `thread` and `decision` are set once it is resumed.
 
-    `input` and `decision` are as stored, sealed: `opened` makes them readable.
+    `input` and `decision` are as stored, sealed: `opened` makes them readable. `owner` is whose the session
+    is, None where there is none yet; `spent` what it has cost, in millionths of a dollar.
     """
 
     seq: int
@@ -105,6 +130,8 @@ class Claim:
     trace_id: str
     thread: str | None = None
     decision: str | None = None
+    owner: str | None = None
+    spent: int = 0
 
     def opened(self, box: Box) -> Claim:
         """The claim with its texts readable; raises Unreadable."""
@@ -153,6 +180,7 @@ class Leases:
         written = await self._write(
             STORE,
             claim,
+            answer.usage,
             worker=self.worker,
             answer=self.box.seal(answer.text),
             degraded=list(answer.degraded),
@@ -160,23 +188,34 @@ class Leases:
         )
         return float(_held(written)["seconds"])
 
-    async def ask(self, claim: Claim, thread: str, question: str) -> None:
+    async def ask(self, claim: Claim, thread: str, question: str, usage: Usage = NOTHING) -> None:
         """Let it wait for a decision on what the graph's `thread` asks; raises as `store`."""
-        _held(await self._write(ASK, claim, thread=thread, question=self.box.seal(question)))
+        sealed = self.box.seal(question)
+        _held(await self._write(ASK, claim, usage, thread=thread, question=sealed))
 
-    async def end(self, claim: Claim, status: str, reason: str) -> None:
+    async def end(self, claim: Claim, status: str, reason: str, usage: Usage = NOTHING) -> None:
         """Settle it without a result; raises as `store`."""
-        _held(await self._write(END, claim, status=status, reason=reason))
+        _held(await self._write(END, claim, usage, status=status, reason=reason))
 
-    async def give_back(self, claim: Claim, reason: str, *, delay: float, counted: bool) -> None:
+    async def give_back(
+        self, claim: Claim, reason: str, *, delay: float, counted: bool, usage: Usage = NOTHING
+    ) -> None:
         """Leave it to whoever comes, `delay` seconds from now; raises as `claim`. What is lost stays so.
 
         Where it is not `counted`, the job is not to blame, and this delivery is none of its last.
         """
-        await self._write(GIVE_BACK, claim, reason=reason, delay=delay, spared=0 if counted else 1)
+        spared = 0 if counted else 1
+        await self._write(GIVE_BACK, claim, usage, reason=reason, delay=delay, spared=spared)
 
-    async def _write(self, statement: str, claim: Claim, **values: Any) -> Row | None:
-        known = {"seq": claim.seq, "epoch": claim.epoch, "unfenced": not self.fencing}
+    async def _write(self, statement: str, claim: Claim, usage: Usage = NOTHING, **values: Any) -> Row | None:
+        known = {
+            "seq": claim.seq,
+            "epoch": claim.epoch,
+            "unfenced": not self.fencing,
+            "prompt_tokens": usage.prompt,
+            "completion_tokens": usage.completion,
+            "cost": usage.micros,
+        }
         async with checkout(self.pool, self.patience) as conn:
             return await _first(conn, statement, {**known, **values})
 
@@ -200,7 +239,8 @@ def backoff(epoch: int, *, first: float = 0.5, longest: float = 8.0) -> float:
 
 def _claim(row: Row) -> Claim:
     names = ("seq", "epoch", "deliveries", "id", "session", "kind", "input", "trace_id", "thread", "decision")
-    return Claim(subject=row["sub"], **{name: row[name] for name in names})
+    known = {name: row[name] for name in names}
+    return Claim(subject=row["sub"], owner=row["owner"], spent=row["spent"] or 0, **known)
 
 
 def _held(row: Row | None) -> Row:

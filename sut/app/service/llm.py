@@ -42,6 +42,8 @@ PROVIDER_ERRORS = (
     NotAsked,
 )
 CONNECT_S = 0.5
+# Of an answer; what is longer than it could be all the same is cut off by `answers` and `bodies`.
+MOST_TOKENS = 1024
 # What a turn still has to do when its answer is there; and the time below which asking is of no use.
 STORING_S = 0.2
 LEAST_S = 0.05
@@ -106,7 +108,8 @@ class Models:
 
     Each is asked once a turn, one after the other, in the time that two take at their slowest. The second
     call of a provider in a turn, for its other model, is a retry and needs its budget. A provider that names
-    a time to wait is not asked before.
+    a time to wait is not asked before; where it does so by 429, that is of the one model's limit, and its
+    other model may be asked.
 
     `without` names what a negative control takes away: `model-fallback` (other providers), `stream-fallback`
     (other models once a token was given out), `stream-reset` (the word that these tokens are void),
@@ -134,6 +137,8 @@ class Models:
     ) -> Generated:
         """The answer; raises ModelsUnavailable, or Refusal where no other model may or can answer.
 
+        Either tells the `usage` of what was asked in vain.
+
         With `emit`, tokens are given out as ("token", text) while they come; ("reset", "") says that those
         so far are void because the answer starts anew elsewhere.
         """
@@ -146,31 +151,36 @@ class Models:
             if timeout < LEAST_S:
                 break
             heard, outcome = Heard(), "cancelled"
+            refusal: Refusal | None = None
             try:
                 await self._ask(target, messages, heard, emit, timeout, asked)
                 outcome = "ok"
+            except Refusal as final:
+                refusal, outcome = final, str(final.status)
             except PROVIDER_ERRORS as error:
                 outcome = type(error).__name__
                 self._wait(target, error)
-                if (refusal := refused(error)) and "final-refusals" not in self._without:
-                    raise refusal from error
-                log.warning("model failed", extra={"model": target.breaker.name, "error": outcome})
-                if emit is not None and any(heard.pieces):
-                    if "stream-fallback" in self._without:
-                        break
-                    if "stream-reset" not in self._without:
-                        emit("reset", "")
-                continue
-            except Refusal as refusal:
-                outcome = str(refusal.status)
-                raise
+                if "final-refusals" not in self._without:
+                    refusal = refused(error)
             finally:
                 spent = heard.usage(target.price, messages)
                 usage += spent
                 self._on_call(Called(target, outcome, spent))
-            return self._generated(target, heard, usage)
+            if refusal is not None:
+                refusal.usage = usage
+                raise refusal
+            if outcome == "ok":
+                return self._generated(target, heard, usage)
+            log.warning("model failed", extra={"model": target.breaker.name, "error": outcome})
+            if emit is not None and any(heard.pieces):
+                if "stream-fallback" in self._without:
+                    break
+                if "stream-reset" not in self._without:
+                    emit("reset", "")
         wait = min((target.breaker.wait_s for target in self._targets), default=0.0)
-        raise ModelsUnavailable("no model answers", retry_after=max(1, math.ceil(wait)))
+        unavailable = ModelsUnavailable("no model answers", retry_after=max(1, math.ceil(wait)))
+        unavailable.usage = usage
+        raise unavailable
 
     @traced("llm chat", SpanKind.CLIENT)
     async def _ask(
@@ -214,10 +224,12 @@ class Models:
             raise ValueError(refusal.reason) from refusal
 
     def _wait(self, target: Target, error: BaseException) -> None:
+        """Hold what asked for time: a model whose own limit was met, else all of an overloaded provider."""
         if isinstance(error, openai.APIStatusError):
             seconds = retry_after(error.response.headers)
+            alone = isinstance(error, openai.RateLimitError)
             for each in self._targets:
-                if each.provider is target.provider:
+                if each is target or (each.provider is target.provider and not alone):
                     each.breaker.hold(seconds)
 
     def _generated(self, target: Target, heard: Heard, usage: Usage) -> Generated:
@@ -253,6 +265,7 @@ def chat_model(url: str, name: str, timeout: float, *, keep_alive: bool = True) 
         api_key=SecretStr("sample"),
         model=name,
         temperature=0,
+        max_completion_tokens=MOST_TOKENS,
         max_retries=0,
         stream_usage=True,
         timeout=httpx.Timeout(timeout, connect=CONNECT_S),

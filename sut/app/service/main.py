@@ -25,7 +25,7 @@ from .answers import blamed
 from .api import Parts, make_app
 from .bounded import BoundedRetriever
 from .breaker import Breaker
-from .cache import RedisCache, connect
+from .cache import RedisCache, connect, speaks_of_redis
 from .config import Settings
 from .consuming import consuming
 from .database import make_pool
@@ -107,6 +107,7 @@ def make_service(settings: Settings) -> FastAPI:
                 timeout=settings.retrieve_timeout,
                 stale_after=settings.stale_after if "staleness" not in settings.without else math.inf,
                 one_space=one_space,
+                box=settings.box,
             ),
             limit_metrics.bulkhead("retrieval", settings),
             settings.embed_timeout + len(searched) * settings.retrieve_timeout,
@@ -124,7 +125,7 @@ def make_service(settings: Settings) -> FastAPI:
         models = make_models(settings, metrics, limit_metrics)
         patience = settings.cache_timeout if "cache-timeout" not in settings.without else 60.0
         redis = connect(settings, patience)
-        redis_breaker = metrics.breaker("redis")
+        redis_breaker = metrics.breaker("redis", blame=speaks_of_redis)
         limits = limit_metrics.limits(settings, redis, redis_breaker, patience)
         cache = RedisCache(
             redis,
@@ -135,7 +136,9 @@ def make_service(settings: Settings) -> FastAPI:
         )
         # A worker asks for no tokens, and its leases are timed by the database.
         minding = not working and "clock-check" not in settings.without
-        readiness = Readiness(probes, batches, skew=settings.clock_skew if minding else None)
+        readiness = Readiness(
+            probes, batches, skew=settings.clock_skew if minding else None, box=settings.box
+        )
         runner = Runner(
             pool,
             build(),
@@ -160,7 +163,9 @@ def make_service(settings: Settings) -> FastAPI:
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,
         )
-        ingester = Ingester(ingesting, batches, settings.request_deadline, one_space=one_space)
+        ingester = Ingester(
+            ingesting, batches, settings.request_deadline, one_space=one_space, box=settings.box
+        )
         async with httpx.AsyncClient(timeout=0.7) as client, tools:
             dependencies = {
                 "postgres": Dependency(postgres(probes), vital=True),

@@ -61,12 +61,18 @@ async def generate(state: ChatState, runtime: Runtime[TurnContext]) -> ChatState
     context = runtime.context
     try:
         generated = await _asked(prompt(state, context.history), context)
-    except ModelsUnavailable:
+    except ModelsUnavailable as error:
         if (kept := await _kept(state, context)) is None:
             raise
         if context.emit is not None:
             context.emit("reset", "")
-        return {"answer": kept, "model": "cache", "degraded": degrade(state, "cached")}
+        return {
+            "answer": kept,
+            "model": "cache",
+            "degraded": degrade(state, "cached"),
+            # Nothing that was said is given out, but it was paid for.
+            "usage": str(error.usage),
+        }
     degraded = degrade(state, "fallback-model") if generated.fallback else state.get("degraded", "")
     # An answer of a degraded turn would be served from the cache long after the trouble is over.
     if not degraded and not generated.declined:

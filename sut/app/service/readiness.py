@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from .content import PLAIN, Box
 from .database import TROUBLE, Connection, Pool
 from .deadline import heed_cancellation
 from .embedding import Embedder, OtherSpace
@@ -40,6 +41,7 @@ class Readiness:
         eager: float = 0.2,
         skew: float | None = None,
         wall: Callable[[], float] = time.time,
+        box: Box = PLAIN,
     ) -> None:
         self._pool = pool
         self._embedder = embedder
@@ -47,6 +49,7 @@ class Readiness:
         self._eager = eager
         self._skew = skew
         self._wall = wall
+        self._box = box
         self._wake = asyncio.Event()
         self._schema = False
         self.reason: str | None = "starting"
@@ -103,8 +106,8 @@ class Readiness:
         if not self._schema:
             return False
         try:
-            async with asyncio.timeout(LIMIT), self._pool.connection(timeout=1.0) as conn:
-                return await embed_documents(conn, self._embedder)
+            async with asyncio.timeout(LIMIT):
+                return await embed_documents(self._pool, self._embedder, self._box)
         except OtherSpace as error:
             log.error("embeddings refused", extra={"reason": str(error)})
             return False

@@ -13,6 +13,7 @@ from . import turns
 from .content import PLAIN, Box
 from .database import TROUBLE, Pool
 from .errors import Refusal
+from .state import LISTED
 
 log = logging.getLogger(__name__)
 UNANSWERED = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
@@ -27,8 +28,11 @@ async def read_session(
     *,
     deadline: float,
     patience: float = 1.0,
+    limit: int = LISTED,
 ) -> dict[str, Any]:
-    """The session's turns and `degraded`, a list that may hold read-only; raises Refusal or Unreadable.
+    """The session's last `limit` turns and `degraded`, a list that may hold read-only.
+
+    Raises Refusal or Unreadable.
 
     Asks the primary for `patience` seconds, the standby for half as long, then the primary until `deadline`
     seconds. The patience leaves time for the standby before a client gives up. The primary comes last once
@@ -39,20 +43,20 @@ async def read_session(
         ways.append((standby, patience / 2, ["read-only"]))
     try:
         async with asyncio.timeout(deadline):
-            for pool, limit, degraded in ways:
+            for pool, wait, degraded in ways:
                 try:
-                    return {**await _read(pool, limit, session, subject, box), "degraded": degraded}
+                    return {**await _read(pool, wait, session, subject, box, limit), "degraded": degraded}
                 except UNANSWERED as error:
                     log.warning("the session is read elsewhere", extra={"error": type(error).__name__})
-            return {**await _read(primary, deadline, session, subject, box), "degraded": []}
+            return {**await _read(primary, deadline, session, subject, box, limit), "degraded": []}
     except UNANSWERED as error:
         raise Refusal(503, "the database does not answer", retry_after=1) from error
 
 
-async def _read(pool: Pool, limit: float, session: str, subject: str, box: Box) -> dict[str, Any]:
-    async with asyncio.timeout(limit), pool.connection(timeout=limit) as conn:
+async def _read(pool: Pool, wait: float, session: str, subject: str, box: Box, limit: int) -> dict[str, Any]:
+    async with asyncio.timeout(wait), pool.connection(timeout=wait) as conn:
         try:
-            return await turns.read_session(conn, session, subject, box)
+            return await turns.read_session(conn, session, subject, box, limit)
         except psycopg.Error:
             await conn.close()
             raise

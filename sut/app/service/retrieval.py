@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from .content import PLAIN, Box
 from .database import TROUBLE, Pool
 from .embedding import (
     Embedded,
@@ -23,6 +24,7 @@ from .embedding import (
     vector_text,
 )
 from .freshness import Watermarks
+from .ingest import opened
 from .llm import PROVIDER_ERRORS
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ FROM (SELECT) AS always LEFT JOIN embedding_space AS space ON true
 
 
 class RetrievalUnavailable(Exception):
-    """No vector for the question, one from another space, no database, or no document yet."""
+    """No vector for the question, one from another space, no database, or no document that can be read."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class VectorRetriever:
         stale_after: float,
         one_space: bool = True,
         count: int = 2,
+        box: Box = PLAIN,
     ) -> None:
         self._pools = pools
         self._embedder = embedder
@@ -82,6 +85,7 @@ class VectorRetriever:
         self._stale_after = stale_after
         self._one_space = one_space
         self._count = count
+        self._box = box
 
     async def search(self, question: str, subject: str) -> Found:
         """As Retriever."""
@@ -100,7 +104,10 @@ class VectorRetriever:
             raise RetrievalUnavailable(type(error).__name__) from error
         replayed = row["replayed"]
         lag = 0.0 if replayed is None else self._watermarks.lag(replayed)
-        return Found(tuple(row["found"]), stale=lag > self._stale_after)
+        texts = [text for stored in row["found"] if (text := opened(self._box, stored)) is not None]
+        if not texts:
+            raise RetrievalUnavailable("no key opens the documents")
+        return Found(tuple(texts), stale=lag > self._stale_after)
 
     async def _ask(self, fresh: Embedded, subject: str) -> dict[str, Any]:
         given = {"subject": subject, "vector": vector_text(fresh.vectors[0]), "count": self._count}

@@ -31,8 +31,9 @@ from .graph import ChatSaver, Graph, with_saver
 from .llm import Models
 from .reading import read_session
 from .retrieval import Retriever
-from .state import Answer, ChatState, Turn, TurnContext, fresh
+from .state import LISTED, Answer, ChatState, Turn, TurnContext, fresh
 from .tool import Tool
+from .usage import NOTHING
 
 log = logging.getLogger(__name__)
 Emit = Callable[[str, str], None]
@@ -111,11 +112,13 @@ class Runner:
             unavailable.retry_after = error.retry_after
             raise unavailable from error
 
-    async def read(self, session: str, subject: str) -> dict[str, Any]:
-        """The session's turns, from the standby while no primary answers; raises Refusal."""
+    async def read(self, session: str, subject: str, limit: int = LISTED) -> dict[str, Any]:
+        """The session's last `limit` turns, from the standby while no primary answers; raises Refusal."""
         try:
             left = current(self.deadline).left
-            found = await read_session(self.pool, self.standby, session, subject, self.box, deadline=left)
+            found = await read_session(
+                self.pool, self.standby, session, subject, self.box, deadline=left, limit=limit
+            )
         except Refusal as refusal:
             if refusal.status == 503:
                 self.on_trouble()
@@ -144,6 +147,12 @@ class Runner:
                 if admission.stored and self.idempotent:
                     return admission.stored if not again else replace(admission.stored, replayed=False)
                 return await self._graph(conn, turn, emit, admission)
+            except (ModelsUnavailable, Refusal) as error:
+                if error.usage != NOTHING:
+                    await turns.charge(conn, turn, error.usage)
+                    # It is on the bill: whoever meets the error next adds nothing.
+                    error.usage = NOTHING
+                raise
             except asyncio.CancelledError:
                 # Tasks of the graph may be at work on the connection still: closed, it lets go of the lock.
                 await conn.close()

@@ -15,7 +15,7 @@ from .database import Connection
 from .documents import DOCUMENTS
 
 log = logging.getLogger(__name__)
-VERSION = 4
+VERSION = 5
 LOCK = 0x626C61636B  # any constant: "black"
 
 TABLES = """
@@ -29,6 +29,7 @@ CREATE INDEX IF NOT EXISTS sessions_by_touched ON sessions (touched);
 CREATE TABLE IF NOT EXISTS admissions (
     session text NOT NULL, id text NOT NULL, message text NOT NULL, trace_id text NOT NULL,
     admitted_at timestamptz NOT NULL DEFAULT now());
+ALTER TABLE admissions ADD COLUMN IF NOT EXISTS billed boolean NOT NULL DEFAULT false;
 CREATE INDEX IF NOT EXISTS admissions_by_id ON admissions (session, id);
 CREATE TABLE IF NOT EXISTS turns (
     seq bigint GENERATED ALWAYS AS IDENTITY, session text NOT NULL, id text NOT NULL,

@@ -14,6 +14,7 @@ from .tool import Tool
 from .usage import Usage
 
 HISTORY = 6  # exchanges that a model is shown
+LISTED = 1000  # turns or jobs of a session that are shown at once
 Exchange: TypeAlias = tuple[str, str]  # what was asked, what was answered
 
 

@@ -17,6 +17,8 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from .bodies import bounded
+
 P = ParamSpec("P")
 T = TypeVar("T")
 # Without a provider, as in tests, its spans do nothing.
@@ -102,5 +104,10 @@ async def inject(request: httpx.Request) -> None:
 
 
 def client(timeout: httpx.Timeout) -> httpx.AsyncClient:
-    """An HTTP client that passes the trace on."""
-    return httpx.AsyncClient(timeout=timeout, follow_redirects=True, event_hooks={"request": [inject]})
+    """An HTTP client that passes the trace on, and reads answers of a bounded size only."""
+    return httpx.AsyncClient(
+        timeout=timeout,
+        follow_redirects=True,
+        headers={"Accept-Encoding": "identity"},
+        event_hooks={"request": [inject], "response": [bounded]},
+    )

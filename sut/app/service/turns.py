@@ -16,8 +16,8 @@ from opentelemetry.trace import SpanKind
 
 from .content import PLAIN, Box
 from .database import Connection
-from .errors import Broken, Refusal
-from .state import HISTORY, Answer, Exchange, Turn
+from .errors import SPENT, Broken, Refusal
+from .state import HISTORY, LISTED, Answer, Exchange, Turn
 from .tracing import traced
 from .usage import Usage
 
@@ -30,7 +30,7 @@ WITH owner AS (
     INSERT INTO sessions (session, sub) VALUES (%(session)s, %(sub)s)
     ON CONFLICT (session) DO UPDATE SET touched = now() RETURNING sub, cost_micros
 ), earlier AS (
-    SELECT message FROM admissions WHERE session = %(session)s AND id = %(id)s LIMIT 1
+    SELECT message, billed FROM admissions WHERE session = %(session)s AND id = %(id)s LIMIT 1
 ), stored AS (
     SELECT message, answer, degraded, model FROM turns
     WHERE session = %(session)s AND id = %(id)s ORDER BY seq LIMIT 1
@@ -42,7 +42,7 @@ WITH owner AS (
     WHERE sub = %(sub)s AND NOT EXISTS (SELECT FROM earlier)
     AND (%(budget)s::bigint IS NULL OR cost_micros < %(budget)s)
 )
-SELECT owner.sub AS sub, owner.cost_micros, earlier.message AS earlier,
+SELECT owner.sub AS sub, owner.cost_micros, earlier.message AS earlier, earlier.billed,
     stored.answer, stored.degraded, stored.model,
     (SELECT json_agg(json_build_array(message, answer) ORDER BY seq) FROM recent) AS history
 FROM owner LEFT JOIN earlier ON true LEFT JOIN stored ON true
@@ -64,10 +64,22 @@ WITH stored AS (
 SELECT seq FROM stored
 """
 
+# What a turn without an answer cost, and that it did: the same key is no way past the budget.
+CHARGE = """
+WITH charged AS (
+    UPDATE admissions SET billed = true WHERE session = %(session)s AND id = %(id)s
+)
+UPDATE sessions SET prompt_tokens = prompt_tokens + %(prompt_tokens)s,
+    completion_tokens = completion_tokens + %(completion_tokens)s, cost_micros = cost_micros + %(cost)s
+WHERE session = %(session)s
+"""
+
 READ = """
 SELECT s.sub, s.prompt_tokens, s.completion_tokens, s.cost_micros, t.id, t.message, t.answer
-FROM sessions s LEFT JOIN turns t USING (session)
-WHERE s.session = %s ORDER BY t.seq
+FROM sessions s LEFT JOIN LATERAL (
+    SELECT * FROM turns WHERE session = s.session ORDER BY seq DESC LIMIT %(limit)s
+) t ON true
+WHERE s.session = %(session)s ORDER BY t.seq
 """
 
 
@@ -103,7 +115,8 @@ async def admit(
 ) -> Admission:
     """Record the turn before any work; raises Refusal 402, 403 or 422, Unreadable, or psycopg.Error.
 
-    A session that has cost its budget gets no new turn; one that was admitted before is finished.
+    A session that has cost its budget gets no new turn. One that was admitted before is finished, unless it
+    ended without an answer and was charged for that: then it begins anew, as a new one does.
     """
     cursor = await conn.execute(
         ADMIT,
@@ -124,9 +137,10 @@ async def admit(
         raise Refusal(403, "the session belongs to someone else")
     if row["earlier"] is not None and box.open(row["earlier"]) != turn.message:
         raise Refusal(422, "this idempotency key was used for another message")
-    if budget_micros is not None and row["earlier"] is None and row["cost_micros"] >= budget_micros:
+    begins = row["earlier"] is None or (row["billed"] and row["answer"] is None)
+    if budget_micros is not None and begins and row["cost_micros"] >= budget_micros:
         # Not 429: clients wait and ask again after that, and here no waiting helps.
-        raise Refusal(402, "this conversation has used up its budget; start a new one", not_applied=True)
+        raise Refusal(402, SPENT, not_applied=True)
     stored = None
     if row["answer"] is not None:
         stored = Answer(box.open(row["answer"]), tuple(row["degraded"]), row["model"], replayed=True)
@@ -165,15 +179,38 @@ async def store(
     return admission.stored or answer
 
 
+@traced("db charge", SpanKind.CLIENT)
+async def charge(conn: Connection, turn: Turn, usage: Usage) -> None:
+    """Put what a turn used that got no answer on its session's bill; raises psycopg.Error.
+
+    Call with the lock held.
+    """
+    await conn.execute(
+        CHARGE,
+        {
+            "session": turn.session,
+            "id": turn.id,
+            "prompt_tokens": usage.prompt,
+            "completion_tokens": usage.completion,
+            "cost": usage.micros,
+        },
+    )
+
+
 @traced("db read", SpanKind.CLIENT)
-async def read_session(conn: Connection, session: str, subject: str, box: Box = PLAIN) -> dict[str, Any]:
-    """All turns of a session in order; an unknown session is an empty one. Raises Refusal 403, Unreadable."""
-    rows = await (await conn.execute(READ, (session,))).fetchall()
+async def read_session(
+    conn: Connection, session: str, subject: str, box: Box = PLAIN, limit: int = LISTED
+) -> dict[str, Any]:
+    """The session's last `limit` turns in order, and whether there are `more`; an unknown one is empty.
+
+    Raises Refusal 403, Unreadable, or psycopg.Error.
+    """
+    rows = await (await conn.execute(READ, {"session": session, "limit": limit + 1})).fetchall()
     if rows and rows[0]["sub"] != subject:
         raise Refusal(403, "the session belongs to someone else")
     turns = [
         {"id": row["id"], "message": box.open(row["message"]), "answer": box.open(row["answer"])}
-        for row in rows
+        for row in rows[-limit:]
         if row["id"] is not None
     ]
     bill = [rows[0][name] for name in ("prompt_tokens", "completion_tokens", "cost_micros")] if rows else ()
@@ -181,5 +218,6 @@ async def read_session(conn: Connection, session: str, subject: str, box: Box = 
         "session": session,
         "ids": [turn["id"] for turn in turns],
         "turns": turns,
+        "more": len(rows) > limit,
         "usage": Usage(*bill).shown(),
     }

@@ -40,6 +40,9 @@ class Usage:
         }
 
 
+NOTHING = Usage()
+
+
 @dataclass(frozen=True)
 class Price:
     """Dollars for a million tokens, which is millionths of a dollar for one."""

@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from .approval import Approvals, Question
 from .content import PLAIN, Box
+from .errors import SPENT, Refusal
 from .leases import Claim
 from .llm import Models
 from .state import Answer, Turn, degrade
@@ -30,13 +31,15 @@ class Turns(Protocol):
 class Jobwork:
     """The work by kind, each of which may be begun twice.
 
-    Raises Refusal, ModelsUnavailable, Unreadable or database trouble.
+    Raises Refusal, 402 where the session has cost `budget_micros` millionths of a dollar, ModelsUnavailable,
+    Unreadable or database trouble. What a chat costs the runner bills; the others say it in their outcome.
     """
 
     turns: Turns
     models: Models
     approvals: Approvals
     box: Box = PLAIN
+    budget_micros: int | None = None
 
     async def __call__(self, claim: Claim) -> Answer | Question:
         """The outcome of a claimed job."""
@@ -47,13 +50,27 @@ class Jobwork:
     @property
     def kinds(self) -> Mapping[str, Callable[[Claim], Awaitable[Answer | Question]]]:
         """How each kind is done."""
-        return {"approval": self.approvals.run, "chat": self._chat, "summary": self._summary}
+        return {"approval": self._approval, "chat": self._chat, "summary": self._summary}
 
     async def _chat(self, claim: Claim) -> Answer:
         # The job's key is the turn's: done twice, it is the same turn of its session.
         return await self.turns.run(Turn(claim.session, claim.id, claim.subject, claim.input, claim.trace_id))
 
+    async def _approval(self, claim: Claim) -> Answer | Question:
+        # What a person has been asked is finished: it costs nothing more.
+        if claim.thread is None:
+            self._afford(claim)
+        return await self.approvals.run(claim)
+
     async def _summary(self, claim: Claim) -> Answer:
+        self._afford(claim)
         generated = await self.models.answer([SystemMessage(SUMMARISE), HumanMessage(claim.input)])
         degraded = degrade({}, "fallback-model") if generated.fallback else ""
-        return Answer(generated.text, tuple(degraded.split()), generated.model)
+        return Answer(generated.text, tuple(degraded.split()), generated.model, usage=generated.usage)
+
+    def _afford(self, claim: Claim) -> None:
+        """Raise Refusal unless the session may be billed for one job more."""
+        if claim.owner not in (None, claim.subject):
+            raise Refusal(403, "the session belongs to someone else")
+        if self.budget_micros is not None and claim.spent >= self.budget_micros:
+            raise Refusal(402, SPENT)

@@ -21,6 +21,7 @@ from .logs import trace_id
 from .readiness import UNUSABLE
 from .state import Answer
 from .stream import TROUBLE, Hint, JobStream
+from .usage import NOTHING, Usage
 
 log = logging.getLogger(__name__)
 Work = Callable[[Claim], Awaitable[Answer | Question]]
@@ -113,12 +114,12 @@ class Worker:
             log.warning("lease lost", extra={"job": claim.seq, "epoch": claim.epoch})
         except Refusal as refusal:
             if refusal.status >= 500:
-                await self._later(claim, refusal.reason)
+                await self._later(claim, refusal.reason, refusal.usage)
             else:
                 with suppress(LeaseLost):
-                    await self.leases.end(claim, "failed", refusal.reason)
+                    await self.leases.end(claim, "failed", refusal.reason, refusal.usage)
         except ModelsUnavailable as error:
-            await self._later(claim, str(error))
+            await self._later(claim, str(error), error.usage)
         except asyncio.CancelledError:
             async with asyncio.timeout(1.0):
                 await self._give_back(claim, "drained", delay=0.0, counted=False)
@@ -162,7 +163,7 @@ class Worker:
         for number in range(1, STORING + 1):
             try:
                 if isinstance(found, Question):
-                    await self.leases.ask(claim, found.thread, found.text)
+                    await self.leases.ask(claim, found.thread, found.text, found.usage)
                 else:
                     self.metrics.seconds.labels(claim.kind).observe(await self.leases.store(claim, found))
                     self.on_answer(found)
@@ -171,10 +172,12 @@ class Worker:
                 if number == STORING:
                     raise
 
-    async def _later(self, claim: Claim, reason: str) -> None:
+    async def _later(self, claim: Claim, reason: str, usage: Usage) -> None:
         """A dependency is down: the job waits for it, longer each time, and is not blamed."""
-        await self._give_back(claim, reason, delay=backoff(claim.epoch), counted=False)
+        await self._give_back(claim, reason, delay=backoff(claim.epoch), counted=False, usage=usage)
 
-    async def _give_back(self, claim: Claim, reason: str, *, delay: float, counted: bool) -> None:
+    async def _give_back(
+        self, claim: Claim, reason: str, *, delay: float, counted: bool, usage: Usage = NOTHING
+    ) -> None:
         self.metrics.retries.labels("failed" if counted else "unavailable").inc()
-        await self.leases.give_back(claim, reason, delay=delay, counted=counted)
+        await self.leases.give_back(claim, reason, delay=delay, counted=counted, usage=usage)
