@@ -1,4 +1,4 @@
-"""What the drill of the retry budget counts, on calls as a provider logs them."""
+"""What the drills of the models count, on calls as a provider logs them."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ def test_without_a_budget_the_third_second_call_in_a_row_is_beyond_it() -> None:
 
 def test_a_cheap_model_that_is_asked_first_is_no_second_call() -> None:
     assert llm.in_turns(calls((1.0, "a"), (1.2, "a"), (2.0, "b"))) == ([1.0, 2.0], [1.2])
+
+
+def test_two_scripts_of_one_fault_are_both_to_be_met() -> None:
+    struck = {"status-500": [4], "status-401": [0], "withdrawn": [2]}
+    assert llm.met_each(struck, ["status-500"])
+    assert not llm.met_each(struck, ["status-500", "status-401"])
+    assert not llm.met_each(struck, ["never-put"])
 
 
 def test_the_drill_knows_the_services_budget() -> None:
