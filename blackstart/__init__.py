@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         suspend,
         switchover,
         table_dropped,
+        table_locked,
         zone_lost,
     )
     from blackstart.model.blast import BlastRadius
@@ -172,6 +173,7 @@ __all__ = [
     "suspend",
     "switchover",
     "table_dropped",
+    "table_locked",
     "zone_lost",
 ]
 

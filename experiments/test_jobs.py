@@ -46,7 +46,7 @@ def test_hints_lost(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="The jobs of a worker that dies are taken over and done.",
+    hypothesis="The jobs of a worker that dies are taken over and done while it is gone.",
     runbook="jobs-not-done",
     objectives=Objectives(overdue=0, availability={"job": 0.99}, lost=0, duplicate=0),
     control=Control(variant="no-reclaim", breaks="overdue"),
@@ -57,9 +57,11 @@ def test_worker_killed(drill: Drill) -> None:
         drill.hold("3s")
         with drill.inject(kill("worker-1")):
             jobs = held(drill.stack, "worker-1")
+            # A lease and a heartbeat, and the work itself: afterwards the worker could do its own again.
             drill.hold("12s")
+            left = len(jobs) - done(drill.stack, jobs)
     drill.hold("20s")
-    drill.count("overdue", overdue(drill.stack, LATE_S))
+    drill.count("overdue", left + overdue(drill.stack, LATE_S))
     drill.premise("the worker had jobs when it died", bool(jobs))
 
 

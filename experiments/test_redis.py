@@ -23,6 +23,8 @@ from fixtures.load import FEW_OTHERS, SOME_JOBS
 from sut.load import POPULAR
 
 CHATS = {"chat": 1.0, "session": 1.0}
+#: A job is accepted by Postgres, whatever Redis takes.
+JOBS_TOO = {**CHATS, "job": 1.0}
 MODES = ["no-cache", "local-rate-limit"]
 
 
@@ -75,7 +77,10 @@ def test_slow_edge(drill: Drill) -> None:
     hypothesis="A Redis primary that freezes is replaced, and chats wait for it no longer than for any slow "
     "cache.",
     runbook="redis-primary-down",
-    objectives=Objectives(availability=CHATS, interrupted=0, mode=MODES, lost=0, duplicate=0),
+    # Of ten seconds the primary is frozen for two: every fifth chat or so meets it.
+    objectives=Objectives(
+        availability=CHATS, interrupted=0, p90={"chat": "700ms"}, mode=MODES, lost=0, duplicate=0
+    ),
     control=Control(variant="no-cache-timeout", breaks="availability"),
 )
 def test_primary_frozen(drill: Drill) -> None:
@@ -98,15 +103,17 @@ def test_both_lost(drill: Drill) -> None:
 @experiment(
     hypothesis="Two of three Sentinels suffice to promote the replica.",
     runbook="redis-primary-down",
-    objectives=Objectives(availability=CHATS, mode=MODES, lost=0, duplicate=0),
-    control=Control(variant="no-cache-fallback", breaks="availability"),
+    objectives=Objectives(failovers_missing=0, availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="sentinels-unanimous", breaks="failovers_missing"),
     blast_radius=BlastRadius(zones=2),
 )
 def test_primary_killed_with_a_sentinel_down(drill: Drill) -> None:
     with drill.inject(kill("sentinel-3")):
         drill.hold("3s")
+        holder = named(drill.stack)
         drill.inject(kill("redis.primary"))
         drill.observe(until=promoted("redis"), limit="20s")
+        drill.count("failovers_missing", int(named(drill.stack) == holder))
 
 
 @experiment(
@@ -114,7 +121,7 @@ def test_primary_killed_with_a_sentinel_down(drill: Drill) -> None:
     "then refuses them; chats go on, and every job is done.",
     runbook="redis-replica-down",
     # Ten keys a second, for as long as a replica may be silent and a second more.
-    objectives=Objectives(keys_lost=80, availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    objectives=Objectives(keys_lost=80, availability=JOBS_TOO, mode=MODES, lost=0, duplicate=0),
     control=Control(variant="no-min-replicas", breaks="keys_lost"),
     load=SOME_JOBS,
 )
@@ -127,14 +134,19 @@ def test_primary_cut_from_its_peers(drill: Drill) -> None:
         drill.observe(until=promoted("redis"), limit="20s")
         drill.hold("15s")
     drill.count("keys_lost", len(client.acknowledged - kept(drill.stack, client.acknowledged)))
+    drill.premise("the isolated primary took writes", bool(client.acknowledged))
 
 
 @experiment(
     hypothesis="Without its replica the Redis primary takes no writes: chats go on without a cache that "
     "fills, and the jobs wait and are all done.",
     runbook="redis-replica-down",
-    objectives=Objectives(availability=CHATS, mode=MODES, lost=0, duplicate=0),
-    control=Control(variant="no-cache-fallback", breaks="availability"),
+    objectives=Objectives(availability=JOBS_TOO, mode=MODES, lost=0, duplicate=0),
+    control=(
+        Control(variant="no-cache-fallback", breaks="availability"),
+        # Answers lack nothing then: it took the writes.
+        Control(variant="no-min-replicas", breaks="mode"),
+    ),
     load=SOME_JOBS,
 )
 def test_replica_lost(drill: Drill) -> None:
@@ -163,23 +175,28 @@ def test_quorum_of_sentinels_lost(drill: Drill) -> None:
 @experiment(
     hypothesis="When the Sentinel that leads a failover dies in the middle of it, another one finishes it.",
     runbook="redis-primary-down",
-    objectives=Objectives(availability=CHATS, mode=MODES, lost=0, duplicate=0),
-    control=Control(variant="no-cache-fallback", breaks="availability"),
+    objectives=Objectives(failovers_missing=0, availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    control=Control(variant="sentinels-unanimous", breaks="failovers_missing"),
     blast_radius=BlastRadius(zones=3),
 )
 def test_sentinel_crashes_in_a_failover(drill: Drill) -> None:
     holder = named(drill.stack)
-    with drill.inject(kill("redis.primary")), drill.inject(kill(failing_over(drill.stack))):
-        drill.premise("the failover was not over", named(drill.stack) == holder)
-        # The others wait for twice the failover's time before they try.
-        drill.observe(until=promoted("redis"), limit="40s")
+    with drill.inject(kill("redis.primary")):
+        leader = failing_over(drill.stack)
+        drill.premise("a Sentinel was seen to lead a failover", leader is not None)
+        if leader is not None:
+            with drill.inject(kill(leader)):
+                drill.premise("the failover was not over", named(drill.stack) == holder)
+                # The others wait for twice the failover's time before they try.
+                drill.observe(until=promoted("redis"), limit="40s")
+                drill.count("failovers_missing", int(named(drill.stack) == holder))
 
 
 @experiment(
     hypothesis="When Redis has no memory left it forgets cached answers, never the job stream, and chats "
     "go on.",
     runbook="redis-memory-full",
-    objectives=Objectives(keys_lost=0, availability=CHATS, mode=MODES, lost=0, duplicate=0),
+    objectives=Objectives(keys_lost=0, availability=JOBS_TOO, mode=MODES, lost=0, duplicate=0),
     control=Control(variant="evictable-stream", breaks="keys_lost"),
     load=SOME_JOBS,
 )

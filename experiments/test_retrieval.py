@@ -1,6 +1,15 @@
-"""Documents are searched at the standby; without it the primary knows them, too."""
+"""Documents are searched at the standby, else at the primary; where neither finds any, answers say so."""
 
-from blackstart import BlastRadius, Control, Drill, Objectives, edge_down, experiment, replay_paused
+from blackstart import (
+    BlastRadius,
+    Control,
+    Drill,
+    Objectives,
+    edge_down,
+    experiment,
+    replay_paused,
+    table_locked,
+)
 from fixtures.chats import ask, question, teach
 from fixtures.postgres import standbys_with
 
@@ -37,7 +46,7 @@ def test_standby_unreachable(drill: Drill) -> None:
     "these may be outdated.",
     runbook="postgres-standby-late",
     objectives=Objectives(
-        availability={"chat": 0.95, "session": 0.95},
+        availability={"chat": 1.0, "session": 1.0},
         mode=["stale", "no-retrieval"],
         wrong_answers=BY_THE_PRIMARY,
         lost=0,
@@ -56,3 +65,21 @@ def test_standby_lacks_a_document(drill: Drill) -> None:
     drill.count("wrong_answers", sum("stale" not in reply.degraded for reply in searched))
     drill.premise("the standby lacked the document", shown == 0)
     drill.premise("answers were given from documents", len(searched) > BY_THE_PRIMARY)
+
+
+@experiment(
+    hypothesis="While a migration holds the documents' table, which neither standby nor primary can search "
+    "then, chats are answered without documents and say so, and conversations are stored and read as ever.",
+    runbook="retrieval-degraded",
+    objectives=Objectives(
+        availability={"chat": 1.0, "session": 1.0},
+        mode=["no-retrieval"],
+        declared={"chat": 0.9},
+        lost=0,
+        duplicate=0,
+    ),
+    control=Control(variant="retrieval-required", breaks="availability"),
+)
+def test_documents_locked(drill: Drill) -> None:
+    with drill.inject(table_locked("postgres.primary", "documents", database="app")):
+        drill.hold("12s")

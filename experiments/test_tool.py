@@ -23,7 +23,7 @@ SEARCHES = 3 * (5 + 1 + 20 // 2 + 1)
     hypothesis="Without the search tool every chat is answered, and says that nothing was searched.",
     runbook="tool-unusable",
     objectives=Objectives(
-        availability={"chat": 1.0}, mode=["no-tool"], declared={"chat": 0.8}, lost=0, duplicate=0
+        availability={"chat": 1.0}, mode=["no-tool"], declared={"chat": 0.9}, lost=0, duplicate=0
     ),
     control=Control(variant="tool-required", breaks="availability"),
 )
@@ -36,8 +36,15 @@ def test_tool_killed(drill: Drill) -> None:
     hypothesis="A tool that answers late is waited for a fifth of a second, and after five such waits it is "
     "left alone.",
     runbook="tool-unusable",
+    # Of ninety chats some thirty wait. Who waited for most of the tool's second would be later than that.
     objectives=Objectives(
-        availability={"chat": 1.0}, mode=["no-tool"], attempts=SEARCHES, lost=0, duplicate=0
+        availability={"chat": 1.0},
+        p90={"chat": "700ms"},
+        mode=["no-tool"],
+        declared={"chat": 0.9},
+        attempts=SEARCHES,
+        lost=0,
+        duplicate=0,
     ),
     control=(
         Control(variant="no-tool-breaker", breaks="attempts"),
@@ -57,7 +64,12 @@ def test_tool_slow(drill: Drill) -> None:
     "without it.",
     runbook="tool-unusable",
     objectives=Objectives(
-        availability={"chat": 1.0}, mode=["no-tool"], attempts=SEARCHES, lost=0, duplicate=0
+        availability={"chat": 1.0},
+        mode=["no-tool"],
+        declared={"chat": 0.9},
+        attempts=SEARCHES,
+        lost=0,
+        duplicate=0,
     ),
     control=(
         Control(variant="no-tool-breaker", breaks="attempts"),

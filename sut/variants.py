@@ -12,7 +12,7 @@ from blackstart.model.stack import Variant
 from blackstart.platforms.waiting import wait_until
 from blackstart.stack.provision import reconfigure
 from sut import conditions, patroni
-from sut.settings import APPS, ETCD, FRONTS, POSTGRES, REDIS, WORKERS
+from sut.settings import APPS, ETCD, FRONTS, POSTGRES, REDIS, REDIS_MASTER, SENTINELS, WORKERS
 
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
@@ -110,6 +110,13 @@ def _redis_setting(setting: str, value: str, running: RunningStack) -> None:
         with conditions.connect_redis(running, name, "redis") as client:
             client.config_set(setting, value)
             client.config_rewrite()
+
+
+def _sentinel_quorum(votes: int, running: RunningStack) -> None:
+    """So many Sentinels must hold the primary to be down, and vote for the one that leads the failover."""
+    for name in SENTINELS:
+        with conditions.connect_redis(running, name, "sentinel") as client:
+            client.sentinel_set(REDIS_MASTER, "quorum", votes)
 
 
 VARIANTS = (
@@ -287,6 +294,12 @@ VARIANTS = (
         "a Redis primary takes writes whether or not a replica has them",
         apply=partial(_redis_setting, "min-replicas-to-write", "0"),
         revert=partial(_redis_setting, "min-replicas-to-write", "1"),
+    ),
+    Variant(
+        "sentinels-unanimous",
+        "all three Sentinels must agree, or nobody is promoted",
+        apply=partial(_sentinel_quorum, len(SENTINELS)),
+        revert=partial(_sentinel_quorum, 2),
     ),
     Variant(
         "no-single-flight",

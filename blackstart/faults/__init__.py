@@ -86,6 +86,7 @@ from blackstart.faults.stop import stop  # noqa: E402
 from blackstart.faults.suspend import suspend  # noqa: E402
 from blackstart.faults.switchover import switchover  # noqa: E402
 from blackstart.faults.table_dropped import table_dropped  # noqa: E402
+from blackstart.faults.table_locked import table_locked  # noqa: E402
 from blackstart.faults.zone_lost import zone_lost  # noqa: E402
 
 __all__ = [
@@ -165,5 +166,6 @@ __all__ = [
     "suspend",
     "switchover",
     "table_dropped",
+    "table_locked",
     "zone_lost",
 ]

@@ -42,10 +42,10 @@ class PostgresFault(Fault):
 
     def ask(self, site: Site, name: str, *sql: str) -> str:
         """See `ask`; here in the fault's own database."""
-        return ask(site.platform, name, [*self.command, "-d", self.database], *sql)
+        return ask(site.platform, name, [*self.client, "-d", self.database], *sql)
 
     @property
-    def command(self) -> list[str]:
+    def client(self) -> list[str]:
         """`psql` as words."""
         return shlex.split(self.psql)
 
@@ -57,6 +57,13 @@ class PostgresFault(Fault):
             raise InjectionError(str(error)) from error
         if standby != "f":
             raise InjectionError(f"{name} is a standby: strike the primary")
+
+    def has_table(self, site: Site, name: str, table: str) -> None:
+        """InjectionError, naming the tables there are, if this one is not."""
+        if not self.ask(site, name, f"SELECT to_regclass({literal(table)})"):
+            listed = "SELECT string_agg(relid::regclass::text, ', ') FROM pg_stat_user_tables"
+            known = self.ask(site, name, listed)
+            raise InjectionError(f"{name} has no table {table}; it has: {known or 'none'}")
 
 
 @dataclass(frozen=True)

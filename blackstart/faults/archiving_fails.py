@@ -57,8 +57,8 @@ class ArchivingFails(PostgresFault):
             said = self.ask(site, name, _BEFORE.replace("SELECT setting", "SELECT '=' || setting"))
             before[name] = {"altered": said[1:] if said else None, "command": command}
             failed[name] = int(self.ask(site, name, _FAILED))
-        data = {"psql": self.command, "before": before, "failed": failed}
-        expiry = {name: _words(self.command, _restoring(was)) for name, was in before.items()}
+        data = {"psql": self.client, "before": before, "failed": failed}
+        expiry = {name: _words(self.client, _restoring(was)) for name, was in before.items()}
         manual = by_hand(expiry)
         return Undo(self.kind, site.run_id, names, data, manual, expiry)
 

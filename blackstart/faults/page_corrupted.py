@@ -96,7 +96,7 @@ class PageCorrupted(Disaster):
                 offset=self.page * _PAGE + _PAGE // 2,
                 invert=_INVERT,
             )
-            words = [*self.command, "-d", self.database, "-AtqX"]
+            words = [*self.client, "-d", self.database, "-AtqX"]
             shell(site.platform, name, 's=$1; shift; printf %s "$s" | "$@"', script, *words, timeout=60)
 
     def bite(self, site: Site, undo: Undo) -> str:

@@ -53,8 +53,8 @@ class SecretRevoked(PostgresFault):
         service = site.resolve(self.target)[0].service
         members = tuple(site.container(i.name) for i in site.stack.of(service))
         restoring = _restoring(self.role, until)
-        command = [*self.command, "-AtqX", "-c", restoring]
-        data = {"psql": self.command, "role": self.role, "until": until, "members": list(members)}
+        command = [*self.client, "-AtqX", "-c", restoring]
+        data = {"psql": self.client, "role": self.role, "until": until, "members": list(members)}
         manual = shlex.join(["docker", "exec", names[0], *command])
         return Undo(self.kind, site.run_id, names, data, manual, dict.fromkeys(members, command))
 

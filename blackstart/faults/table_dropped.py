@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
 from blackstart.faults._containers import containers
-from blackstart.faults._postgres import NOTHING, PSQL, Disaster, literal, table_name
+from blackstart.faults._postgres import NOTHING, PSQL, Disaster, table_name
 from blackstart.faults._registry import constructor, register
 from blackstart.faults.base import Options, Site, Undo
-from blackstart.model.errors import BiteError, InjectionError, PlatformError
+from blackstart.model.errors import BiteError, PlatformError
 from blackstart.model.modes import Mode
 
 
@@ -37,10 +37,7 @@ class TableDropped(Disaster):
         names = containers(site, self.target)
         for name in names:
             self.primary(site, name)
-            if not self.ask(site, name, f"SELECT to_regclass({literal(self.table)})"):
-                listed = "SELECT string_agg(relid::regclass::text, ', ') FROM pg_stat_user_tables"
-                known = self.ask(site, name, listed)
-                raise InjectionError(f"{name} has no table {self.table}; it has: {known or 'none'}")
+            self.has_table(site, name, self.table)
         return Undo(self.kind, site.run_id, names, {}, NOTHING)
 
     def inject(self, site: Site, undo: Undo) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,10 +19,13 @@ from blackstart.faults import (
     rows_deleted,
     secret_revoked,
     table_dropped,
+    table_locked,
 )
 from blackstart.model.errors import ConfigError, InjectionError
+from blackstart.platforms.capabilities import ExecResult
 from blackstart.platforms.waiting import wait_for, wait_until
 from blackstart.stack.running import RunningStack
+from tests.faults.fakes import site
 from tests.faults.force import ends_in_place, in_force
 
 
@@ -76,6 +79,8 @@ def ids(running: RunningStack) -> set[int]:
         (lambda: rows_deleted("db", "turns; DROP TABLE x"), "is no table"),
         (lambda: rows_deleted("db", "turns", share=0), "above 0"),
         (lambda: table_dropped("db", "Turns"), "in small letters"),
+        (lambda: table_locked("db", "turns, sessions"), "is no table"),
+        (lambda: table_locked("db", "turns", psql=" "), "connects as superuser"),
         (lambda: page_corrupted("db", "turns", page=-1), "the first is 0"),
         (lambda: secret_revoked("db", "app", psql="psql 'x"), "is no command"),
         (lambda: archiving_fails("db", psql=" "), "connects as superuser"),
@@ -122,6 +127,49 @@ def test_a_dropped_table_is_gone_for_its_clients(database: RunningStack, table: 
     strike(table_dropped("db", table), database)
     with pytest.raises(psycopg.errors.UndefinedTable):
         ids(database)
+
+
+def test_a_lock_is_held_by_a_session_that_can_be_told_from_others() -> None:
+    where = site()
+
+    def answer(name: str, cmd: Sequence[str]) -> ExecResult:
+        return ExecResult(0, "f" if "recovery" in cmd[-1] else "documents" if "regclass" in cmd[-1] else "")
+
+    where.platform.answer = answer
+    fault = table_locked("postgres.primary", "documents", database="app")
+    undo = fault.plan(where)
+    [(target, ending)] = undo.expiry.items()
+    tag = str(undo.data["tag"])
+    assert target == "bs-r1-pg-1"
+    assert tag[1:] in ending[-1]
+    words = fault.command(target, undo.data)
+    assert words[3] == tag
+    assert words[4].endswith("LOCK TABLE documents IN ACCESS EXCLUSIVE MODE;")
+    # Postgres cuts names of sessions off there.
+    assert f"PGAPPNAME={tag}" in words and len(tag) < 64
+
+
+def test_a_table_that_is_not_there_is_not_locked() -> None:
+    where = site()
+    said = {"pg_is_in_recovery()": "f", "to_regclass('lost')": "", "string_agg": "turns, documents"}
+
+    def answer(name: str, cmd: Sequence[str]) -> ExecResult:
+        return ExecResult(0, next(text for part, text in said.items() if part in cmd[-1]))
+
+    where.platform.answer = answer
+    with pytest.raises(InjectionError, match="no table lost; it has: turns, documents"):
+        table_locked("postgres.primary", "lost").plan(where)
+
+
+@pytest.mark.integration
+def test_a_locked_table_keeps_its_readers_waiting_and_no_others(database: RunningStack, table: str) -> None:
+    with in_force(table_locked("db", table), database) as bite, client(database) as connection:
+        assert bite.endswith(f"a reader of {table} waits")
+        connection.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            connection.execute("SELECT count(*) FROM lost")
+        connection.execute("SELECT count(*) FROM turns")
+    assert ids(database) == set(range(1, 1001))
 
 
 @pytest.mark.integration
@@ -189,7 +237,11 @@ def test_a_revoked_secret_lets_nobody_in_and_ends_who_is(database: RunningStack)
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("fault", [archiving_fails("db"), secret_revoked("db", "app")], ids=lambda f: f.kind)
+@pytest.mark.parametrize(
+    "fault",
+    [archiving_fails("db"), secret_revoked("db", "app"), table_locked("db", "turns")],
+    ids=lambda f: f.kind,
+)
 def test_what_nobody_undoes_ends_in_place(database: RunningStack, fault: Fault) -> None:
     ends_in_place(fault, database)
 

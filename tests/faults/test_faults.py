@@ -55,6 +55,7 @@ from blackstart.faults import (
     suspend,
     switchover,
     table_dropped,
+    table_locked,
     zone_lost,
 )
 from blackstart.model.errors import BiteError, ConfigError, InjectionError
@@ -99,6 +100,7 @@ ALL: list[Fault] = [
     clock_drift("app", rate=-0.1),
     rows_deleted("postgres.primary", "public.turns", "id > 3", share=0.5, seed=7, database="app"),
     table_dropped("postgres.primary", "turns", cascade=True),
+    table_locked("postgres.primary", "documents", database="app"),
     page_corrupted("pg-1", "turns", page=3),
     archiving_fails(),
     secret_revoked("postgres.primary", "app"),
