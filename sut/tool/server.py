@@ -35,7 +35,7 @@ FAULTS: dict[str, tuple[int, bytes]] = {
 
 @dataclass
 class Behaviour:
-    """The fault in force, until `ends` on the monotonic clock, and the searches counted, by whom."""
+    """The fault in force, until `ends` on the monotonic clock, and the searches counted; by `node`."""
 
     node: str = "tool"
     fault: str = ""

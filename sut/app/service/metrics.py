@@ -85,10 +85,9 @@ class Metrics:
             ["status"],
             registry=self.registry,
         )
+        # Told from 0 on: a series that begins at 1 shows no increase.
         for status in ("500", "503", "504"):
-            self.stream_errors.labels(
-                status
-            )  # from 0 on: the first of a series that begins at 1 is no increase
+            self.stream_errors.labels(status)
         self.latency = Histogram(
             "app_request_seconds",
             "Time to answer.",
