@@ -1,12 +1,16 @@
-"""What the drills take for granted about the sample service, asked through its front."""
+"""What the drills take for granted about the sample service, mostly asked through its front."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+
+if TYPE_CHECKING:
+    from blackstart.stack.running import RunningStack
 
 pytestmark = [pytest.mark.chaos, pytest.mark.headline]
 
@@ -52,7 +56,21 @@ def test_nobody_gets_in_without_a_token(client: Call) -> None:
     assert client("GET", "/session/s1", headers={"Authorization": "Bearer forged"}).status_code == 401
 
 
-def test_health_tells_every_dependency_with_its_latency(client: Call) -> None:
-    health = client("GET", "/health").json()
+@pytest.mark.parametrize("path", ["/metrics", "/health", "/health/live", "/docs", "/redoc", "/openapi.json"])
+def test_the_front_tells_nobody_about_the_inside(client: Call, path: str) -> None:
+    assert client("GET", path).status_code == 404
+
+
+def test_the_front_says_that_a_replica_is_ready(client: Call) -> None:
+    assert client("GET", "/health/ready").status_code == 200
+
+
+def test_the_longest_documents_that_the_service_takes_pass_the_front(client: Call) -> None:
+    longest = {"documents": [{"id": f"d{n}", "content": "Ж" * 3000} for n in range(16)]}
+    assert client("POST", "/documents", json=longest).status_code == 200
+
+
+def test_a_replicas_health_tells_every_dependency_with_its_latency(sample: RunningStack) -> None:
+    health = requests.get(sample.url("app-1", "http", "/health"), timeout=5).json()
     assert {"postgres", "redis"} <= set(health["dependencies"])
     assert all("ms" in state for state in health["dependencies"].values()), health

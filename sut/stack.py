@@ -183,6 +183,7 @@ def _tool(name: str, zone: str) -> Instance:
         _TOOL,
         {"http": 8080},
         zone,
+        env={"NODE_NAME": name},
         publish=("http",),
         ready=HttpReady("http", "/health/live"),
         memory="64m",

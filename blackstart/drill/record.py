@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.result import Result
+from blackstart.history.spans import SPANS, Line, spans_in, write_spans
 from blackstart.report.build import junit_properties
 from blackstart.report.redact import redact, redact_deep
 
@@ -50,12 +51,17 @@ def note_fault(
 
 
 def keep_logs(running: RunningStack, folder: Path, since: datetime) -> None:
-    """Write what each service has logged since then to `logs/` in `folder`, without secrets."""
+    """Write what each service has logged since then to `logs/` in `folder`, and the spans among it to a file
+    of their own, without secrets."""
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
+    spans: list[Line] = []
     for instance in running.stack.instances:
         text = running.platform.logs(running.container(instance.name), since=since)
-        (logs / f"{instance.name}.log").write_text(redact(text, running.stack.secrets))
+        text = redact(text, running.stack.secrets)
+        (logs / f"{instance.name}.log").write_text(text)
+        spans += spans_in(text, instance.name)
+    write_spans(folder / SPANS, spans)
 
 
 def write_run(attempt: Attempt, result: Result, wall: datetime) -> None:

@@ -59,34 +59,36 @@ def of_sqlstate(state: str, message: str = "") -> Outcome:
 def of_answer(
     operation: HttpOperation, status: int, headers: Mapping[str, str], body: bytes, ident: str
 ) -> Outcome:
-    """The outcome of a complete HTTP answer; names of `headers` are in lower case.
+    """The outcome of a complete HTTP answer; names of `headers` are in lower case. Whatever it is, it carries
+    the trace of an `X-Trace-Id`.
 
     2xx ok, 4xx fail, 503 with `X-Not-Applied: true` fail, the rest info. A 2xx whose body lacks what the
     operation asks for (`ack`, `ids_from`) acknowledges nothing: info. So does a stream that is no answer.
     """
+    traced = {"trace_id": headers["x-trace-id"][:64]} if "x-trace-id" in headers else {}
     if operation.is_read and status in operation.not_found:
-        return Outcome("ok", ids=[], fields={"status": status})
+        return Outcome("ok", ids=[], fields={"status": status, **traced})
     if not 200 <= status < 300:
         refused = status == 503 and headers.get("x-not-applied", "").lower() == "true"
         certain = refused or 400 <= status < 500
-        return Outcome.fail(f"http-{status}") if certain else Outcome.info(f"http-{status}")
+        return (Outcome.fail if certain else Outcome.info)(f"http-{status}", **traced)
     answer: Any = None
     if operation.stream:
         try:
             answer = answer_of(body, operation.stream)
         except Incoherent as error:
-            return Outcome.info(str(error))
+            return Outcome.info(str(error), **traced)
     elif body[:1] == b"{":
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
-            return Outcome.info("bad-json")
+            return Outcome.info("bad-json", **traced)
     if operation.ack is not None and _dig(answer, operation.ack) != ident:
-        return Outcome.info("not-acknowledged")
+        return Outcome.info("not-acknowledged", **traced)
     ids = None
     if operation.ids_from is not None:
         ids = _dig(answer, operation.ids_from)
         if not isinstance(ids, list) or not all(type(each) in (str, int) for each in ids):
-            return Outcome.info("no-ids")
+            return Outcome.info("no-ids", **traced)
     fields = {name: answer[name] for name in EXTRAS if name in answer} if answer else {}
-    return Outcome("ok", ids=ids, fields=fields)
+    return Outcome("ok", ids=ids, fields={**traced, **fields})

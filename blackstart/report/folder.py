@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 
 from blackstart.history.reader import read_events, read_history
 from blackstart.history.records import FAIL, NEVER, OK, History
+from blackstart.history.spans import SPANS, Line, by_trace, read_spans, span_of
 from blackstart.measure.judge import Finding
 from blackstart.measure.run import Evaluation, evaluate
 from blackstart.measure.trial import control_verdict
@@ -20,6 +21,7 @@ from blackstart.model.errors import EvidenceError
 from blackstart.model.verdict import Verdict
 from blackstart.report.redact import redact, redact_deep
 from blackstart.report.samples import Sample, Samples, aggregate
+from blackstart.report.traces import Traced
 
 _ALARMS, _LAST, _LINE, _LOG_ROOM, _LOG_READ = 40, 20, 400, 150_000, 1_000_000
 _ALARM = re.compile(r"\b(?:warn|warning|error|err|fatal|panic|crit|critical|exception|traceback|oom)", re.I)
@@ -35,6 +37,7 @@ class RunFolder:
     samples: Samples
     events: list[dict[str, Any]]
     logs: dict[str, str]
+    traced: list[Traced] = field(default_factory=list)
 
 
 def read_run(folder: Path, secrets: Iterable[str] = ()) -> dict[str, Any]:
@@ -74,11 +77,15 @@ def read_folder(folder: Path, secrets: Iterable[str] = ()) -> RunFolder:
     path = folder / "history.jsonl"
     history = found.figures.load.history if found else read_history(path)
     events = found.figures.events if found else read_events(folder / "events.jsonl")
-    samples = aggregate(_samples(history, _errors(path), secrets))
+    errors = _named(path, "error")
+    samples = aggregate(_samples(history, errors, secrets))
     lines = [_plain(redact_deep(line, secrets), run) for line in events.lines]
     faults = sorted((f.begin / 1e9, samples.end if f.end is None else f.end / 1e9) for f in events.faults)
     logs = _logs(folder / "logs", run, secrets)
-    return RunFolder(folder, _plain(run, run), faults, samples, lines, logs)
+    told = redact_deep(read_spans(folder / SPANS), secrets)
+    traces = by_trace(told)
+    traced = list(_traced(history, _named(path, "trace_id"), traces, errors, secrets)) if traces else []
+    return RunFolder(folder, _plain(run, run), faults, samples, lines, logs, traced)
 
 
 def _plain(data: Any, run: Mapping[str, Any]) -> Any:
@@ -149,20 +156,41 @@ def _samples(history: History, errors: Mapping[int, str], secrets: Sequence[str]
         )
 
 
-def _errors(path: Path) -> dict[int, str]:
-    """What the reader leaves out, since no figure needs it: errors by line number."""
-    errors: dict[int, str] = {}
+def _traced(
+    history: History,
+    ids: Mapping[int, str],
+    traces: Mapping[str, Sequence[Line]],
+    errors: Mapping[int, str],
+    secrets: Sequence[str],
+) -> Iterator[Traced]:
+    """The operations of the load, without closing reads, that left spans; `ids` of traces by line number."""
+    for op in range(len(history)):
+        line = history.completed_line[op]
+        spans = traces.get(ids.get(line, ""))
+        if not spans or history.final[op]:
+            continue
+        error = None
+        if history.status[op] != OK:
+            error = redact(errors.get(line, "failed"), secrets)[:200]
+        due, done = history.intended[op] / 1e9, history.completed[op] / 1e9
+        yield Traced(history.kinds[history.kind[op]], due, done, error, spans)
+
+
+def _named(path: Path, name: str) -> dict[int, str]:
+    """A field that the reader leaves out, since no figure needs it, by line number."""
+    found: dict[int, str] = {}
+    sought = f'"{name}"'.encode()
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, start=1):
-            if b'"error"' not in raw:
+            if sought not in raw:
                 continue
             try:
-                error = orjson.loads(raw).get("error")
+                value = orjson.loads(raw).get(name)
             except orjson.JSONDecodeError:
                 continue  # the reader has judged the line already
-            if error is not None:
-                errors[number] = str(error)
-    return errors
+            if value is not None:
+                found[number] = str(value)
+    return found
 
 
 def _filled(data: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,7 +236,9 @@ def _logs(folder: Path, run: Mapping[str, Any], secrets: Sequence[str]) -> dict[
     for file in files:
         with file.open("rb") as stream:
             stream.seek(max(0, file.stat().st_size - _LOG_READ))
-            lines = stream.read().decode("utf-8", "replace").splitlines()
+            text = stream.read().decode("utf-8", "replace")
+        # Spans have a place of their own; each names an error, if only none, and would pass for an alarm.
+        lines = [line for line in text.splitlines() if span_of(line) is None]
         # Redacted before it is cut, so that half a secret cannot pass.
         clean = redact("\n".join(_excerpt(lines)), secrets).splitlines()
         shown = "\n".join(x if len(x) <= _LINE else f"{x[:_LINE]} …" for x in clean)

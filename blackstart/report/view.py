@@ -19,6 +19,7 @@ from blackstart.report import (
     roles,
     sentences,
     timeline,
+    traces,
 )
 from blackstart.report.draw import Span
 from blackstart.report.folder import RunFolder
@@ -46,6 +47,7 @@ def view(data: RunFolder) -> dict[str, Any]:
         "impact": impact.cards(data, bound),
         "kinds": impact.kinds(data),
         **_over_time(data, parts, zero),
+        "traces": traces.view(data.traced, data.faults, zero),
         "courses": course.view(found, zero),
         "courses_unshown": course.unshown(found),
         "followed": followed.view(data.events, measure, data.faults, samples.end, zero),

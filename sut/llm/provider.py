@@ -16,6 +16,7 @@ from .admin import Admin
 from .answers import DEFAULT_DIMENSIONS, PIECE, Answer, Chat, Failure, Listing, Vectors, say, text_of
 from .calls import PATHS, Call, Log
 from .script import Book, Chosen
+from .spans import span
 from .wire.base import Wire
 
 #: A call with this header meets the script that it names, or none, and is neither counted nor kept.
@@ -97,11 +98,16 @@ class Provider:
         token = request.headers.get(PROBE)
         if token is not None:
             return await self._send(request, call, self.book.probe(token, call), answer)
-        with self.log.note(call) as entry:
+        traceparent = request.headers.get("traceparent", "")
+        name = f"{request.method} {PATHS[endpoint]}"
+        with span(name, self.node, traceparent, model=call.model) as told, self.log.note(call) as entry:
             chosen = self.book.choose(call)
             if chosen.token is not None:
                 entry.script, entry.fault = chosen.token, chosen.fault.name
-            return await self._send(request, call, chosen, answer)
+                told["fault"] = chosen.fault.name
+            response = await self._send(request, call, chosen, answer)
+            told["status"] = response.status
+            return response
 
     async def _send(
         self, request: web.Request, call: Call, chosen: Chosen, answer: Callable[[Call], Answer]

@@ -20,6 +20,7 @@ from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
 
 from .catalogue import search
+from .spans import span
 
 SLOW_S = 5.0
 #: What a search is answered while a fault is in force: status, body.
@@ -34,8 +35,9 @@ FAULTS: dict[str, tuple[int, bytes]] = {
 
 @dataclass
 class Behaviour:
-    """The fault in force, until `ends` on the monotonic clock, and the searches counted."""
+    """The fault in force, until `ends` on the monotonic clock, and the searches counted; by `node`."""
 
+    node: str = "tool"
     fault: str = ""
     ends: float = 0.0
     searches: int = 0
@@ -113,12 +115,14 @@ class Handler(BaseHTTPRequestHandler):
         behaviour = self.server.behaviour
         behaviour.searches += 1
         fault = behaviour.now()
-        if not fault:
-            self._json({"results": search(question)})
-            return
-        if fault == "slow":
-            time.sleep(SLOW_S)
-        self._send(*FAULTS[fault])
+        with span("GET /search", behaviour.node, self.headers.get("traceparent", "")) as told:
+            if not fault:
+                self._json({"results": search(question)})
+                return
+            told["fault"] = fault
+            if fault == "slow":
+                time.sleep(SLOW_S)
+            self._send(*FAULTS[fault])
 
     def _body(self) -> bytes:
         return self.rfile.read(min(int(self.headers.get("Content-Length") or 0), 1 << 16))
@@ -147,8 +151,8 @@ def listen_addresses(hostname: str) -> list[str]:
 
 
 def main() -> None:
-    """Serve until a signal; PORT comes from the environment."""
-    behaviour, port = Behaviour(), int(os.environ.get("PORT", "8080"))
+    """Serve until a signal; NODE_NAME and PORT come from the environment."""
+    behaviour, port = Behaviour(os.environ.get("NODE_NAME", "tool")), int(os.environ.get("PORT", "8080"))
     servers = [Server((address, port), behaviour) for address in listen_addresses(socket.gethostname())]
     for server in servers[:-1]:
         threading.Thread(target=server.serve_forever, daemon=True).start()

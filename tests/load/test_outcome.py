@@ -55,6 +55,15 @@ def test_an_ok_carries_what_the_answer_says_of_itself() -> None:
     assert of_answer(plain, 200, {}, body, "").fields == {"degraded": ["cache"], "replica": "app-2"}
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b'{"turn": {"id": "7"}}'), (200, b"{}"), (200, b"{"), (409, b""), (500, b""), (503, b"")],
+)
+def test_whatever_it_is_it_names_the_trace_that_the_answer_names(status: int, body: bytes) -> None:
+    assert of_answer(WRITE, status, {"x-trace-id": "t1"}, body, "7").fields == {"trace_id": "t1"}
+    assert of_answer(WRITE, status, {}, body, "7").fields == {}
+
+
 STREAM = HttpOperation(
     f="s",
     urls=("http://a",),

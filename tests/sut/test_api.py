@@ -206,6 +206,32 @@ def test_a_stream_that_fails_says_so(client: TestClient, runner: FakeRunner) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [(Refusal(503, "no model answers"), "503"), (Refusal(402, "spent"), "402"), (ZeroDivisionError(), "500")],
+)
+@pytest.mark.parametrize("without", [frozenset[str](), frozenset({"stream-end"})])
+def test_a_stream_that_fails_is_counted_though_its_status_was_200(
+    parts: Parts, runner: FakeRunner, outcome: Exception, status: str, without: frozenset[str]
+) -> None:
+    runner.outcome = outcome
+    app = make_app(parts.metrics)
+    app.state.parts = replace(parts, settings=replace(parts.settings, without=without))
+    headers = {"Authorization": f"Bearer {token('ann', 60, SECRET)}", "Idempotency-Key": "k1"}
+    counted = f'app_stream_errors_total{{status="{status}"}}'
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert f"{counted} 1.0" not in client.get("/metrics").text
+        assert client.post("/chat/stream", json=BODY, headers=headers).status_code == 200
+        text = client.get("/metrics").text
+    assert f"{counted} 1.0" in text
+    assert 'app_requests_total{route="/chat/stream",status="200"} 1.0' in text
+
+
+def test_an_error_that_is_to_alert_is_counted_from_zero(client: TestClient) -> None:
+    text = client.get("/metrics").text
+    assert all(f'app_stream_errors_total{{status="{status}"}} 0.0' in text for status in (500, 503, 504))
+
+
 def test_readiness_follows_writability_and_draining(client: TestClient, parts: Parts) -> None:
     assert client.get("/health/live").status_code == 200
     assert client.get("/health/ready").status_code == 503

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from sut.app.service.api import LARGER
+from sut.app.service.config import Settings
+from sut.app.service.main import make_service
 
 HAPROXY = Path(__file__).parents[2] / "sut" / "haproxy"
 RETRIES = ["retries 2", "option redispatch 1", "retry-on conn-failure empty-response"]
@@ -84,9 +89,34 @@ def test_a_retried_request_does_not_keep_the_word_that_nothing_was_applied(progr
     assert lines[counted + 1] == "http-response del-header X-Not-Applied unless { var(txn.retries) -m str 0 }"
 
 
-def test_a_large_body_is_refused_at_the_front(programs: Path) -> None:
-    refusal = "http-request deny deny_status 413 if { req.hdr_val(content-length) gt 65536 }"
-    assert refusal in front(programs)["frontend front"]
+def test_the_front_refuses_by_length_just_what_the_app_would(programs: Path) -> None:
+    lengths = "{ req.hdr_val(content-length) gt %d }"
+    others = f"!{{ path {' '.join(LARGER)} }}"
+    limits = [(f"{{ path {path} }}", most) for path, most in LARGER.items()] + [(others, 65536)]
+    refusals = [f"http-request deny deny_status 413 if {where} {lengths % most}" for where, most in limits]
+    assert [line for line in front(programs)["frontend front"] if "413" in line] == refusals
+
+
+def test_the_front_passes_on_what_users_may_ask_and_nothing_else(programs: Path) -> None:
+    [line] = [line for line in front(programs)["frontend front"] if "deny_status 404" in line]
+    exact, below = re.findall(r"\{ path(?:_beg)? ([^}]+) \}", line)
+
+    def passed(path: str) -> bool:
+        return path in exact.split() or path.startswith(tuple(below.split()))
+
+    asked = {
+        role: set(make_service(Settings(role=role, jwt_secret="s" * 32)).openapi()["paths"])
+        for role in ("app", "worker")
+    }
+    assert asked["app"] - asked["worker"] == {path for path in asked["app"] if passed(path)}
+    document = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
+    assert not [path for path in (*asked["worker"], *document, "/health/ready/", "/") if passed(path)]
+
+
+def test_the_front_says_itself_whether_it_has_a_replica_that_is_ready(programs: Path) -> None:
+    lines = front(programs)["frontend front"]
+    assert "monitor-uri /health/ready" in lines
+    assert "monitor fail if { nbsrv(app) lt 1 }" in lines
 
 
 def test_the_control_without_redispatch_neither_checks_nor_retries(programs: Path) -> None:

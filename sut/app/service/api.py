@@ -255,9 +255,13 @@ async def _events(
             yield sse(event, {"text": text} if event == "token" else {})
         yield sse("done", _shown(parts, turn, await task, modes))
     except Refusal as refusal:
+        parts.metrics.stream_errors.labels(str(refusal.status)).inc()
         if "stream-end" in parts.settings.without:
             return
         yield sse("error", {"status": refusal.status, "detail": refusal.reason})
+    except Exception:
+        parts.metrics.stream_errors.labels("500").inc()
+        raise
 
 
 Events: TypeAlias = asyncio.Queue[tuple[str, str]]

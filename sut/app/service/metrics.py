@@ -78,6 +78,16 @@ class Metrics:
         self.requests = Counter(
             "app_requests", "Requests answered.", ["route", "status"], registry=self.registry
         )
+        # Where an answer comes as a stream, its status has been sent, 200, before anything can go wrong.
+        self.stream_errors = Counter(
+            "app_stream_errors",
+            "Streams that ended in an error, by the status that an answer would have had.",
+            ["status"],
+            registry=self.registry,
+        )
+        # Told from 0 on: a series that begins at 1 shows no increase.
+        for status in ("500", "503", "504"):
+            self.stream_errors.labels(status)
         self.latency = Histogram(
             "app_request_seconds",
             "Time to answer.",
