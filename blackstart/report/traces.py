@@ -113,7 +113,8 @@ def _parts(spans: Sequence[Line]) -> list[_Part]:
     children: dict[str, list[Line]] = {}
     for span in sorted(spans, key=lambda span: span["begin_ns"]):
         parent = span.get("parent_id")
-        children.setdefault(parent if parent in known and parent != span["span_id"] else "", []).append(span)
+        above = str(parent) if parent in known and parent != span["span_id"] else ""
+        children.setdefault(above, []).append(span)
 
     def below(parent: str, depth: int) -> Iterator[_Part]:
         for span in children.pop(parent, ()):
@@ -134,7 +135,7 @@ def _left(span: Line, inside: Sequence[Line]) -> float:
     for each in inside:
         left += max(0, min(each["begin_ns"], span["end_ns"]) - end)
         end = max(end, each["end_ns"])
-    return (left + max(0, span["end_ns"] - end)) / _NS
+    return float(left + max(0, span["end_ns"] - end)) / _NS
 
 
 def _spent(each: Traced, parts: Sequence[_Part]) -> str:

@@ -173,7 +173,7 @@ class Leases:
 
     async def renew(self, claim: Claim) -> bool:
         """Hold it for another `lease`; False if it is lost. Raises as `claim`."""
-        return await self._write(RENEW, claim, **self._times()) is not None or not self.fencing
+        return await self._write(RENEW, claim, NOTHING, **self._times()) is not None or not self.fencing
 
     async def store(self, claim: Claim, answer: Answer) -> float:
         """Settle the job; returns the seconds since its acceptance. Raises LeaseLost, else as `claim`."""
