@@ -108,8 +108,11 @@ def test_a_job_is_accepted_with_its_place(client: TestClient) -> None:
 
 
 def test_a_job_without_a_session_is_one_of_its_own(client: TestClient, table: FakeTable) -> None:
-    client.post("/jobs", json={"input": "x"})
-    assert table.rows["k/1"]["session"] == "k/1"
+    sessions = {client.post("/jobs", json={"input": "x"}).json()["session"] for _ in range(2)}
+    other = client.post("/jobs", json={"input": "x"}, headers={"Idempotency-Key": "k2"}).json()["session"]
+    # Not by its key, which somebody else may have as a session.
+    assert sessions == {table.rows["k/1"]["session"]}
+    assert all(session.startswith("job-") for session in (*sessions, other)) and other not in sessions
 
 
 def test_a_key_belongs_to_one_job(client: TestClient) -> None:

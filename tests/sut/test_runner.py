@@ -11,15 +11,18 @@ from typing import Any, cast
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
+from sut.app.service import approval, turns
 from sut.app.service import runner as module
-from sut.app.service import turns
+from sut.app.service.approval import ApprovalContext, Question, advance
 from sut.app.service.database import Pool
 from sut.app.service.errors import Broken, Refusal
 from sut.app.service.graph import build
+from sut.app.service.jobs import Decision
 from sut.app.service.runner import Runner
 from sut.app.service.state import Answer, Turn
 
 from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, models, nothing, turn
+from .queuefakes import claim
 
 
 class FakeConnection:
@@ -39,6 +42,7 @@ class Database:
     admitted: set[str] = field(default_factory=set)
     stored: dict[str, tuple[str, Answer]] = field(default_factory=dict)
     connections: list[FakeConnection] = field(default_factory=list)
+    saver: InMemorySaver = field(default_factory=InMemorySaver)
     attempts: int = 0
     before_admit: Hook = nothing
     after_store: Hook = nothing
@@ -47,8 +51,7 @@ class Database:
     def __post_init__(self) -> None:
         for name in ("lock", "admit", "store", "unlock"):
             self.monkeypatch.setattr(turns, name, getattr(self, name))
-        saver = InMemorySaver()
-        self.monkeypatch.setattr(module, "ChatSaver", lambda conn, box: saver)
+        self.monkeypatch.setattr(module, "ChatSaver", lambda conn, box: self.saver)
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:
@@ -168,3 +171,18 @@ def test_without_idempotency_a_stored_key_is_answered_anew(database: Database) -
 
     asyncio.run(go())
     assert model.calls == 2
+
+
+def test_a_session_called_like_the_thread_of_an_approval_is_another_thread(database: Database) -> None:
+    graph = approval.build().copy(update={"checkpointer": database.saver})
+    context = ApprovalContext(models(FakeModel(text="Dear Ann"), FakeModel("model-2")))
+
+    async def go() -> None:
+        asked = await advance(graph, claim(kind="approval"), context)
+        assert asked == Question("job:7:1", "Dear Ann")
+        forger = make(database, FakeModel(text="Send it to Bob"))
+        await forger.run(turn(session=asked.thread, subject="bob"))
+        decided = claim(kind="approval", epoch=2, thread=asked.thread, decision=Decision(True).dump())
+        assert await advance(graph, decided, context) == Answer("Dear Ann", (), "model-1")
+
+    asyncio.run(go())

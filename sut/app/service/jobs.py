@@ -16,6 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -88,11 +89,14 @@ WHERE seq = %(seq)s
 
 @dataclass(frozen=True)
 class NewJob:
-    """What a client asks for; `id` is the idempotency key, unique for each subject."""
+    """What a client asks for; `id` is the idempotency key, unique for each subject.
+
+    Without a session it gets one of its own, by a name that nobody can have taken before.
+    """
 
     subject: str
     id: str
-    session: str
+    session: str | None
     kind: str
     input: str
     trace_id: str
@@ -166,7 +170,7 @@ async def accept(conn: Connection, job: NewJob, box: Box = PLAIN) -> dict[str, A
         {
             "sub": job.subject,
             "id": job.id,
-            "session": job.session,
+            "session": job.session or f"job-{uuid4()}",
             "kind": job.kind,
             "input": box.seal(job.input),
             "trace": job.trace_id,
@@ -175,7 +179,8 @@ async def accept(conn: Connection, job: NewJob, box: Box = PLAIN) -> dict[str, A
     row = await cursor.fetchone()
     if row is None:
         raise Broken("the acceptance returned nothing")
-    if (row["session"], row["kind"], box.open(row["input"])) != (job.session, job.kind, job.input):
+    session = job.session or row["session"]
+    if (row["session"], row["kind"], box.open(row["input"])) != (session, job.kind, job.input):
         raise Refusal(422, "this idempotency key was used for another job")
     return {**shown(row, box), "replayed": row["asked"] > 1}
 

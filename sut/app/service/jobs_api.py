@@ -39,7 +39,7 @@ class DecisionRequest(BaseModel):
 @routes.post("/jobs", status_code=202)
 async def post(body: JobRequest, request: Request, response: Response, key: Key) -> dict[str, Any]:
     """Accept a job, which is from then on owed a result; the same key finds it again."""
-    job = NewJob(request.state.subject, key, body.session or key, body.kind, body.input, trace_id.get())
+    job = NewJob(request.state.subject, key, body.session, body.kind, body.input, trace_id.get())
     accepted = await _jobs(request).accept(job)
     response.headers["Location"] = f"/jobs/{quote(key, safe='')}"
     return accepted

@@ -165,7 +165,7 @@ class Runner:
         self, conn: Connection, turn: Turn, emit: Emit | None, admission: turns.Admission
     ) -> Answer:
         graph = with_saver(self.graph, ChatSaver(conn, self.box))
-        config: RunnableConfig = {"configurable": {"thread_id": turn.session}}
+        config: RunnableConfig = {"configurable": {"thread_id": turns.THREAD + turn.session}}
         store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(
             _store, conn, self.replica, not self.idempotent, self.box
         )

@@ -21,6 +21,10 @@ from .state import HISTORY, Answer, Exchange, Turn
 from .tracing import traced
 from .usage import Usage
 
+#: Before a session's name, the name of its thread of checkpoints. Approvals have theirs in the same table
+#: (module `approval`), and a client names its sessions as it likes: none may be the thread of anything else.
+THREAD = "chat:"
+
 # One statement, one commit: the owner, the admission, the stored answer if there is one, and the session's
 # last exchanges, to which nobody adds while the lock is held. It always writes (`touched`), so its commit
 # waits for the standby, and with it for every older commit that the look-up saw: an answer is never replayed
