@@ -57,7 +57,7 @@ class Gate:
                 await places.acquire()
         except TimeoutError:
             if limit.ends < limit.began + self._within:
-                raise self._refused("deadline", 504, "the deadline of this request is over") from None
+                raise self._refused("deadline", 504, deadline.OVER) from None
             raise self._refused("queue-timeout", 503, "no place became free in time") from None
         finally:
             self.waiting -= 1

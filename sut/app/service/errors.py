@@ -44,5 +44,9 @@ class NotAsked(Exception):
     """A dependency was not called, by a limit of ours: that says nothing about the dependency."""
 
 
+class CutShort(NotAsked):
+    """It was called, but could not take its time, since the caller had less: that says nothing either."""
+
+
 class Broken(Exception):
     """The connection of a turn broke, or its server became read-only: the turn may be tried once more."""
