@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from sut.app.service.api import Parts, make_app
 from sut.app.service.config import Settings
+from sut.app.service.content import Unreadable
 from sut.app.service.database import make_pool
 from sut.app.service.documents_api import MOST
 from sut.app.service.errors import Refusal
@@ -204,6 +205,16 @@ def test_a_stream_that_fails_says_so(client: TestClient, runner: FakeRunner) -> 
     assert events(client.post("/chat/stream", json=BODY).text) == [
         ("error", {"status": 503, "detail": "no model answers"})
     ]
+
+
+def test_a_stream_that_fails_in_an_unforeseen_way_says_so_too(
+    client: TestClient, runner: FakeRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner.outcome = Unreadable("my-private-words")
+    assert events(client.post("/chat/stream", json=BODY).text) == [
+        ("error", {"status": 500, "detail": "internal error"})
+    ]
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["a turn failed"]
 
 
 def test_readiness_follows_writability_and_draining(client: TestClient, parts: Parts) -> None:

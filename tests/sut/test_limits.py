@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -125,7 +126,7 @@ def test_the_sooner_of_the_callers_deadline_and_ours_counts(header: str | None, 
 
 @dataclass
 class Held(FakeRunner):
-    """Answers when it is let go."""
+    """Answers, or raises, when it is let go."""
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -133,7 +134,9 @@ class Held(FakeRunner):
         """As TurnRunner."""
         self.turns.append(turn)
         await self.go_on.wait()
-        return Answer("late", (), "model-1")
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
 
 
 @pytest.fixture
@@ -185,11 +188,14 @@ def test_a_place_is_given_back_whatever_came_of_the_turn(parts: Parts, path: str
     assert len(runner.turns) == 3
 
 
-def test_a_stream_that_its_client_leaves_holds_its_place_until_the_turn_is_over(parts: Parts) -> None:
+@pytest.mark.parametrize("outcome", [Answer("late", (), "model-1"), ValueError("my-private-words")])
+def test_a_stream_that_its_client_leaves_holds_its_place_until_the_turn_is_over(
+    parts: Parts, caplog: pytest.LogCaptureFixture, outcome: Answer | Exception
+) -> None:
     from sut.app.service.api import ChatRequest, chat_stream
 
     async def go() -> None:
-        runner, gate = Held(), Gate(1, 0)
+        runner, gate = Held(outcome), Gate(1, 0)
         app = make_app(parts.metrics)
         app.state.parts = replace(parts, runner=runner, limits=Limits(gate))
 
@@ -213,6 +219,8 @@ def test_a_stream_that_its_client_leaves_holds_its_place_until_the_turn_is_over(
             await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(go(), 10))
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_a_user_over_the_rate_is_told_when_to_come_back_and_health_is_not_limited(parts: Parts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypeAlias
@@ -29,6 +30,8 @@ from .middleware import Bounded, Observed, sorted_set, sse
 from .readiness import Readiness
 from .runner import Emit
 from .state import Answer, Turn
+
+log = logging.getLogger(__name__)
 
 # Postgres stores no NUL: refused here, it costs no connection. Names hold no control characters at all.
 NAME = r"^[^\x00-\x1f\x7f]*$"
@@ -157,7 +160,7 @@ async def chat_stream(body: ChatRequest, request: Request, key: Key) -> EventStr
     task = asyncio.create_task(_answered(parts, turn, lambda event, text: queue.put_nowait((event, text))))
     # The client may go: the turn is finished all the same, its key asks for it later.
     _finishing.add(task)
-    task.add_done_callback(_finishing.discard)
+    task.add_done_callback(_finished)
     task.add_done_callback(lambda _: queue.put_nowait(("", "")))
     return EventStream(_events(parts, turn, queue, task, request.state.modes), headers=headers)
 
@@ -247,15 +250,23 @@ async def _answered(parts: Parts, turn: Turn, emit: Emit | None = None) -> Answe
 async def _events(
     parts: Parts, turn: Turn, queue: Events, task: asyncio.Task[Answer], modes: tuple[str, ...]
 ) -> AsyncIterator[bytes]:
-    try:
-        while (item := await queue.get())[0]:
-            event, text = item
-            yield sse(event, {"text": text} if event == "token" else {})
-        yield sse("done", _shown(parts, turn, await task, modes))
-    except Refusal as refusal:
-        if "stream-end" in parts.settings.without:
-            return
+    while (item := await queue.get())[0]:
+        event, text = item
+        yield sse(event, {"text": text} if event == "token" else {})
+    # The turn is over: its end closed the queue. Whatever came of it, the status has long been sent.
+    if (error := task.exception()) is None:
+        yield sse("done", _shown(parts, turn, task.result(), modes))
+    elif "stream-end" not in parts.settings.without:
+        refusal = error if isinstance(error, Refusal) else Refusal(500, "internal error")
         yield sse("error", {"status": refusal.status, "detail": refusal.reason})
+
+
+def _finished(task: asyncio.Task[Answer]) -> None:
+    """Ask what came of a turn, since its client may have left: asyncio would log the error's own words."""
+    _finishing.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, Refusal):
+        log.error("a turn failed", exc_info=error)
 
 
 Events: TypeAlias = asyncio.Queue[tuple[str, str]]
