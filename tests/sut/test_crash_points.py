@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sut.app.service.admission import Sessions
 from sut.app.service.state import Answer, Turn
 from sut.app.service.turns import Admission
 
@@ -106,7 +107,7 @@ def test_killed_at_any_point_a_turn_is_neither_lost_nor_answered_twice(
         answer = process.run(steps)
         asked.add(model.calls)
         stored.add(len(database.rows))
-        other = replace(runner, replica="app-2", _locks=type(runner._locks)())
+        other = replace(runner, replica="app-2", _sessions=Sessions())
         again = asyncio.run(other.run(turn()))
         assert [key for key, _ in database.rows] == ["k1"], f"after {steps} steps"
         assert again.text == database.rows[0][1].text, f"after {steps} steps"

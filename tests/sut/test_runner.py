@@ -15,7 +15,7 @@ from sut.app.service import approval, turns
 from sut.app.service import runner as module
 from sut.app.service.approval import ApprovalContext, Question, advance
 from sut.app.service.database import Pool
-from sut.app.service.errors import Broken, Refusal
+from sut.app.service.errors import BUSY, Broken, Refusal
 from sut.app.service.graph import build
 from sut.app.service.jobs import Decision
 from sut.app.service.runner import Runner
@@ -136,6 +136,30 @@ def test_a_turn_out_of_time_closes_its_connection_and_says_nothing_more_on_it(da
 
     asyncio.run(go())
     assert database.connections[-1].closed and not said
+
+
+def test_who_waited_in_vain_for_the_session_is_told_so_and_nobody_suspects_the_database(
+    database: Database,
+) -> None:
+    async def go() -> None:
+        go_on, woken = asyncio.Event(), list[str]()
+
+        async def until() -> None:
+            await go_on.wait()
+
+        database.before_admit = until
+        runner = replace(make(database), start_within=0.05, on_trouble=lambda: woken.append("look"))
+        first = asyncio.create_task(runner.run(turn("k1")))
+        while not database.attempts:
+            await asyncio.sleep(0)
+        with pytest.raises(Refusal, match=BUSY) as caught:
+            await runner.run(turn("k2"))
+        assert (caught.value.status, caught.value.retry_after, caught.value.not_applied) == (503, 1, True)
+        go_on.set()
+        assert (await first).text == "hello there"
+        assert woken == []
+
+    asyncio.run(asyncio.wait_for(go(), 10))
 
 
 def test_a_turn_stored_just_before_its_connection_broke_stays_in_the_conversation(database: Database) -> None:

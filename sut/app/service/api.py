@@ -140,7 +140,7 @@ async def chat(body: ChatRequest, request: Request, key: Key) -> dict[str, Any]:
     """Answer a message; the same key gets the same answer, once stored."""
     parts = _parts(request)
     turn = _turn(request, body, key)
-    await parts.limits.gate.enter()
+    await parts.limits.begin(turn)
     answer = await _answered(parts, turn)
     return _shown(parts, turn, answer, request.state.modes)
 
@@ -153,7 +153,7 @@ async def chat_stream(body: ChatRequest, request: Request, key: Key) -> EventStr
     """
     parts = _parts(request)
     turn = _turn(request, body, key)
-    await parts.limits.gate.enter()
+    await parts.limits.begin(turn)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     queue: Events = asyncio.Queue()
     # Begun here: were the stream never read, the place at the gate would never be given back.
@@ -240,11 +240,11 @@ def make_app(
 
 
 async def _answered(parts: Parts, turn: Turn, emit: Emit | None = None) -> Answer:
-    """Run a turn that has its place at the gate, and give the place back."""
+    """Run a turn that has its session and its place at the gate, and give both back."""
     try:
         return await parts.runner.run(turn, emit)
     finally:
-        parts.limits.gate.leave()
+        parts.limits.end(turn)
 
 
 async def _events(

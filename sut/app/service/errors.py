@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+BUSY = "another turn of this session is being answered"
+
 
 class Refusal(Exception):
     """An HTTP error with a reason that is safe to show.

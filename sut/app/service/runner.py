@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from langchain_core.runnables import RunnableConfig
 from psycopg_pool import PoolTimeout
 
 from . import turns
+from .admission import Sessions
 from .cache import Cache
 from .content import PLAIN, Box
 from .database import Connection, Pool, checkout
@@ -71,9 +71,7 @@ class Runner:
     flights: Flights | None = None
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
-    _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
-        default_factory=weakref.WeakValueDictionary
-    )
+    _sessions: Sessions = field(default_factory=Sessions)
 
     async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
         """The answer, stored; raises Refusal."""
@@ -84,7 +82,7 @@ class Runner:
         progress = Progress()
         deadline, start_by = until.ends, min(until.began + self.start_within, until.ends)
         try:
-            async with asyncio.timeout_at(deadline) as limit, self._alone(turn.session, start_by):
+            async with self._alone(turn.session, start_by), asyncio.timeout_at(deadline) as limit:
                 try:
                     return await self._attempt(turn, progress, emit, patience=start_by - now())
                 except Broken:
@@ -192,14 +190,12 @@ class Runner:
 
     @asynccontextmanager
     async def _alone(self, session: str, start_by: float) -> AsyncIterator[None]:
-        """Wait for this replica's other turns of the session without holding a connection."""
-        lock = self._locks.setdefault(session, asyncio.Lock())
-        async with asyncio.timeout_at(start_by):
-            await lock.acquire()
+        """Wait for this process's other turns of the session without holding a connection; raises Refusal."""
+        await self._sessions.enter(session, start_by)
         try:
             yield
         finally:
-            lock.release()
+            self._sessions.leave(session)
 
     def _unavailable(self, reason: str, progress: Progress) -> Refusal:
         return Refusal(503, reason, retry_after=1, not_applied=not progress.sent)

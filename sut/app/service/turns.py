@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 
 from .content import PLAIN, Box
 from .database import Connection
-from .errors import Broken, Refusal
+from .errors import BUSY, Broken, Refusal
 from .state import HISTORY, Answer, Exchange, Turn
 from .tracing import traced
 from .usage import Usage
@@ -90,7 +90,7 @@ async def lock(conn: Connection, session: str) -> None:
     try:
         await conn.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (session,))
     except psycopg.errors.LockNotAvailable:
-        raise Refusal(503, "another turn of this session is being answered", retry_after=1) from None
+        raise Refusal(503, BUSY, retry_after=1) from None
 
 
 async def unlock(conn: Connection, session: str) -> None:
