@@ -11,6 +11,8 @@ from typing import Any, cast
 import psycopg
 import pytest
 
+from sut.app.service.bounded import BoundedIngester
+from sut.app.service.bulkhead import Bulkhead
 from sut.app.service.database import Connection, Pool
 from sut.app.service.deadline import narrowed
 from sut.app.service.embedding import DIMENSIONS, Embedded, OtherSpace, vector_text
@@ -207,6 +209,20 @@ def test_who_no_longer_waits_is_not_told_that_something_is_broken(failure: Excep
 
     asyncio.run(asyncio.wait_for(go(), 10))
     assert database.documents == {}
+
+
+def test_one_who_comes_while_others_take_documents_in_is_told_to_come_back() -> None:
+    async def go() -> None:
+        embedder = FakeEmbedder(Database())
+        bulkhead = Bulkhead("documents", 1, wait_s=0.01)
+        bounded = BoundedIngester(Ingester(cast(Pool, embedder.database), embedder, deadline=2.0), bulkhead)
+        async with bulkhead.enter():
+            with pytest.raises(Refusal, match="too many documents") as caught:
+                await bounded.ingest("ann", [ONE])
+        assert (caught.value.status, caught.value.not_applied) == (503, True)
+        assert await bounded.ingest("ann", [ONE]) == 1
+
+    asyncio.run(go())
 
 
 @pytest.mark.parametrize(("how", "certain"), [({"down": True}, True), ({"fails_writing": True}, False)])

@@ -10,11 +10,12 @@ from typing import Any, cast
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from psycopg_pool import TooManyRequests
 
 from sut.app.service import approval, turns
 from sut.app.service import runner as module
 from sut.app.service.approval import ApprovalContext, Question, advance
-from sut.app.service.database import Pool
+from sut.app.service.database import CROWDED, Pool
 from sut.app.service.errors import BUSY, Broken, Refusal
 from sut.app.service.graph import build
 from sut.app.service.jobs import Decision
@@ -44,6 +45,7 @@ class Database:
     connections: list[FakeConnection] = field(default_factory=list)
     saver: InMemorySaver = field(default_factory=InMemorySaver)
     attempts: int = 0
+    crowded: bool = False
     before_admit: Hook = nothing
     after_store: Hook = nothing
     after_unlock: Hook = nothing
@@ -55,6 +57,8 @@ class Database:
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:
+        if self.crowded:
+            raise TooManyRequests
         self.connections.append(FakeConnection())
         yield self.connections[-1]
 
@@ -160,6 +164,18 @@ def test_who_waited_in_vain_for_the_session_is_told_so_and_nobody_suspects_the_d
         assert woken == []
 
     asyncio.run(asyncio.wait_for(go(), 10))
+
+
+def test_a_turn_that_finds_too_long_a_line_is_refused_and_nobody_suspects_the_database(
+    database: Database,
+) -> None:
+    woken: list[str] = []
+    database.crowded = True
+    runner = replace(make(database), on_trouble=lambda: woken.append("look"))
+    with pytest.raises(Refusal, match=CROWDED) as caught:
+        asyncio.run(runner.run(turn()))
+    assert (caught.value.status, caught.value.retry_after, caught.value.not_applied) == (503, 1, True)
+    assert woken == []
 
 
 def test_a_turn_stored_just_before_its_connection_broke_stays_in_the_conversation(database: Database) -> None:

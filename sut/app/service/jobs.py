@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import psycopg
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from .content import PLAIN, Box
-from .database import Connection, Pool, checkout
+from .database import CROWDED, Connection, Pool, checkout
 from .deadline import current
 from .errors import Broken, Refusal
 
@@ -156,6 +156,8 @@ class Jobs:
         except (TimeoutError, PoolTimeout, Broken) as error:
             self.on_trouble()
             raise Refusal(503, "the database does not answer", retry_after=1, not_applied=not sent) from error
+        except TooManyRequests as error:
+            raise Refusal(503, CROWDED, retry_after=1, not_applied=not sent) from error
         except psycopg.errors.UndefinedTable as error:
             raise Refusal(503, "the schema is not made yet", retry_after=1, not_applied=True) from error
         except psycopg.Error as error:

@@ -83,10 +83,12 @@ class LimitMetrics:
         self.tokens.labels(*labels, "completion").inc(called.usage.completion)
         self.cost.labels(*labels).inc(called.usage.micros / 1e6)
 
-    def bulkhead(self, name: str, settings: Settings) -> Bulkhead:
-        """A bulkhead whose use is exported."""
-        limit = None if "bulkhead" in settings.without else settings.bulkhead
-        made = Bulkhead(name, limit, on_full=lambda full: self.full.labels(full).inc())
+    def bulkhead(
+        self, name: str, settings: Settings, places: int | None = None, *, wait_s: float = 0.1
+    ) -> Bulkhead:
+        """A bulkhead whose use is exported, with as many places as the settings say unless given."""
+        limit = None if "bulkhead" in settings.without else places or settings.bulkhead
+        made = Bulkhead(name, limit, wait_s=wait_s, on_full=lambda full: self.full.labels(full).inc())
         self._in_use.labels(name).set_function(lambda: made.in_use)
         return made
 

@@ -7,11 +7,11 @@ import logging
 from typing import Any
 
 import psycopg
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from . import turns
 from .content import PLAIN, Box
-from .database import TROUBLE, Pool
+from .database import CROWDED, TROUBLE, Pool
 from .errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,14 @@ async def read_session(
             for pool, limit, degraded in ways:
                 try:
                     return {**await _read(pool, limit, session, subject, box), "degraded": degraded}
+                except TooManyRequests:
+                    # The primary is well: what the standby has may be older, and would be for nothing.
+                    raise
                 except UNANSWERED as error:
                     log.warning("the session is read elsewhere", extra={"error": type(error).__name__})
             return {**await _read(primary, deadline, session, subject, box), "degraded": []}
+    except TooManyRequests as error:
+        raise Refusal(503, CROWDED, retry_after=1) from error
     except UNANSWERED as error:
         raise Refusal(503, "the database does not answer", retry_after=1) from error
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from . import turns
 from .admission import Sessions
 from .cache import Cache
 from .content import PLAIN, Box
-from .database import Connection, Pool, checkout
+from .database import CROWDED, Connection, Pool, checkout
 from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
 from .flights import Flights
@@ -99,6 +99,8 @@ class Runner:
             self.on_trouble()
             log.warning("turn not answered", extra={"error": type(error).__name__})
             raise self._unavailable("the database does not answer", progress) from error
+        except TooManyRequests as error:
+            raise self._unavailable(CROWDED, progress) from error
         except psycopg.errors.UndefinedTable as error:
             raise Refusal(503, "the schema is not made yet", retry_after=1, not_applied=True) from error
         except psycopg.Error as error:
