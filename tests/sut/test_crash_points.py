@@ -1,7 +1,8 @@
 """A process killed at any point of a turn: another one finishes it, and nobody answers it twice.
 
 The event loop of the first process is stopped after n steps and never goes on, which is what SIGKILL does; n
-grows until the turn is done by itself. What the fakes keep is what Postgres would.
+grows until the turn is done by itself. What the fakes keep is what Postgres would; over a real one, with its
+locks and checkpoints, it is `test_crash_points_postgres.py`.
 """
 
 from __future__ import annotations
