@@ -21,6 +21,7 @@ from .config import Settings
 from .deadline import HEADER
 from .documents_api import DocumentsRequest
 from .errors import Refusal
+from .fields import NAME, TEXT
 from .health import Dependency, report
 from .ingest import Document
 from .limits import Limits
@@ -33,9 +34,6 @@ from .state import Answer, Turn
 
 log = logging.getLogger(__name__)
 
-# Postgres stores no NUL: refused here, it costs no connection. Names hold no control characters at all.
-NAME = r"^[^\x00-\x1f\x7f]*$"
-TEXT = r"^[^\x00]*$"
 Name = Annotated[str, Path(min_length=1, max_length=128, pattern=NAME)]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=NAME)]
 

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import AsyncConnection, waiting
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool
+from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool, PoolTimeout
 from psycopg_pool.base import AttemptWithBackoff
 
 from .errors import Broken
@@ -46,6 +46,8 @@ AttemptWithBackoff.DELAY_BACKOFF = 1.5
 
 # Errors that say "this connection, or this server, is of no use any more".
 TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, Broken)
+# What may come of asking a server for anything.
+UNUSABLE = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
 
 
 #: Requests that may wait for each connection of a pool, far more than in a failover. Others hear CROWDED at

@@ -6,18 +6,18 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, field_validator
 
+from .fields import NAME
 from .ingest import Document
 
 MOST = 16  # documents a request: with the longest contents it stays under the front's 64 KiB
-NAME = r"^[^\x00-\x1f\x7f]*$"
-TEXT = r"^[^\x00]*[^\x00\s][^\x00]*$"
+SAYING = r"^[^\x00]*[^\x00\s][^\x00]*$"
 
 
 class DocumentGiven(BaseModel):
     """A document by its user's name for it."""
 
     id: str = Field(min_length=1, max_length=128, pattern=NAME)
-    content: str = Field(min_length=1, max_length=3000, pattern=TEXT)
+    content: str = Field(min_length=1, max_length=3000, pattern=SAYING)
 
 
 class DocumentsRequest(BaseModel):

@@ -8,7 +8,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response, Security
 from pydantic import BaseModel, Field
 
-from .api import BEARER, NAME, REFUSED, TEXT, Guarded, Key, Name
+from .api import BEARER, REFUSED, Guarded, Key, Name
+from .fields import NAME, TEXT
 from .jobs import Decision, Jobs, NewJob
 from .logs import trace_id
 

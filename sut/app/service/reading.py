@@ -7,15 +7,14 @@ import logging
 from typing import Any
 
 import psycopg
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import TooManyRequests
 
 from . import turns
 from .content import PLAIN, Box
-from .database import CROWDED, TROUBLE, Pool
+from .database import CROWDED, UNUSABLE, Pool
 from .errors import Refusal
 
 log = logging.getLogger(__name__)
-UNANSWERED = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
 
 
 async def read_session(
@@ -45,12 +44,12 @@ async def read_session(
                 except TooManyRequests:
                     # The primary is well: what the standby has may be older, and would be for nothing.
                     raise
-                except UNANSWERED as error:
+                except UNUSABLE as error:
                     log.warning("the session is read elsewhere", extra={"error": type(error).__name__})
             return {**await _read(primary, deadline, session, subject, box), "degraded": []}
     except TooManyRequests as error:
         raise Refusal(503, CROWDED, retry_after=1) from error
-    except UNANSWERED as error:
+    except UNUSABLE as error:
         raise Refusal(503, "the database does not answer", retry_after=1) from error
 
 

@@ -12,9 +12,8 @@ import logging
 from dataclasses import dataclass
 
 from . import turns
-from .database import Connection, Pool, checkout
+from .database import UNUSABLE, Connection, Pool, checkout
 from .job_metrics import JobMetrics
-from .readiness import UNUSABLE
 
 log = logging.getLogger(__name__)
 BATCH = 50
