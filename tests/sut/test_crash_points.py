@@ -1,7 +1,8 @@
 """A process killed at any point of a turn: another one finishes it, and nobody answers it twice.
 
 The event loop of the first process is stopped after n steps and never goes on, which is what SIGKILL does; n
-grows until the turn is done by itself. What the fakes keep is what Postgres would.
+grows until the turn is done by itself. What the fakes keep is what Postgres would; over a real one, with its
+locks and checkpoints, it is `test_crash_points_postgres.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from sut.app.service.admission import Sessions
 from sut.app.service.state import Answer, Turn
 from sut.app.service.turns import Admission
 
@@ -106,7 +108,7 @@ def test_killed_at_any_point_a_turn_is_neither_lost_nor_answered_twice(
         answer = process.run(steps)
         asked.add(model.calls)
         stored.add(len(database.rows))
-        other = replace(runner, replica="app-2", _locks=type(runner._locks)())
+        other = replace(runner, replica="app-2", _sessions=Sessions())
         again = asyncio.run(other.run(turn()))
         assert [key for key, _ in database.rows] == ["k1"], f"after {steps} steps"
         assert again.text == database.rows[0][1].text, f"after {steps} steps"

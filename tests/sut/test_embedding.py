@@ -9,7 +9,9 @@ from typing import Any, cast
 import openai
 import pytest
 
+from sut.app.service.answers import blamed
 from sut.app.service.breaker import Breaker, BreakerOpen, State
+from sut.app.service.deadline import HEADER, narrowed
 from sut.app.service.embedding import (
     CANARY,
     DIMENSIONS,
@@ -22,6 +24,7 @@ from sut.app.service.embedding import (
     parse_vector,
     vector_text,
 )
+from sut.app.service.errors import CutShort
 
 
 def axis(number: int, length: int = DIMENSIONS) -> list[float]:
@@ -35,20 +38,25 @@ INDEX = Space("m-1", axis(0))
 class Provider:
     """Answers with one vector a text; counts how often it was asked."""
 
-    def __init__(self, *vectors: list[Any]) -> None:
+    def __init__(self, *vectors: list[Any], hangs: bool = False) -> None:
         self.given = vectors
+        self.hangs = hangs
+        self.options: list[dict[str, Any]] = []
         self.inputs: list[list[str]] = []
         self.embeddings = self
 
-    async def create(self, *, input: list[str], **_: object) -> SimpleNamespace:
+    async def create(self, *, input: list[str], **options: Any) -> SimpleNamespace:
         """As the client's `embeddings.create`."""
         self.inputs.append(input)
+        self.options.append(options)
+        if self.hangs:
+            await asyncio.Event().wait()
         data = [SimpleNamespace(embedding=vector) for vector in self.given or [axis(0)] * len(input)]
         return SimpleNamespace(model="m-1", data=data)
 
 
-def embedder(provider: Provider, breaker: Breaker) -> OpenAIEmbedder:
-    return OpenAIEmbedder(cast(openai.AsyncOpenAI, provider), "m-1", breaker, timeout=1.0)
+def embedder(provider: Provider, breaker: Breaker, timeout: float = 1.0) -> OpenAIEmbedder:
+    return OpenAIEmbedder(cast(openai.AsyncOpenAI, provider), "m-1", breaker, timeout=timeout)
 
 
 def test_vectors_of_the_index_are_let_through_though_a_little_different() -> None:
@@ -105,6 +113,26 @@ def test_an_open_breaker_spares_the_provider() -> None:
     with pytest.raises(BreakerOpen):
         asyncio.run(asked.embed(["one"]))
     assert len(provider.inputs) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "error", "state"), [(60.0, TimeoutError, State.OPEN), (0.05, CutShort, State.CLOSED)]
+)
+def test_a_provider_has_its_own_time_or_the_callers_which_is_not_held_against_it(
+    left: float, error: type[Exception], state: State
+) -> None:
+    provider = Provider(hangs=True)
+    breaker = Breaker("embeddings", failures=1, blame=blamed)
+
+    async def go() -> None:
+        with narrowed(left), pytest.raises(error):
+            await embedder(provider, breaker, timeout=0.2).embed(["one"])
+
+    asyncio.run(go())
+    assert breaker.state is state
+    [options] = provider.options
+    assert options["timeout"] == pytest.approx(min(left, 0.2), abs=0.02)
+    assert int(options["extra_headers"][HEADER]) == int(options["timeout"] * 1000)
 
 
 def test_vectors_are_read_as_they_are_written() -> None:

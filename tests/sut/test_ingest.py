@@ -11,9 +11,12 @@ from typing import Any, cast
 import psycopg
 import pytest
 
+from sut.app.service.bounded import BoundedIngester
+from sut.app.service.bulkhead import Bulkhead
 from sut.app.service.database import Connection, Pool
+from sut.app.service.deadline import narrowed
 from sut.app.service.embedding import DIMENSIONS, Embedded, OtherSpace, vector_text
-from sut.app.service.errors import Refusal
+from sut.app.service.errors import CutShort, Refusal
 from sut.app.service.ingest import Document, Ingester, admit_space, embed_documents
 
 CANARY = [1.0, *[0.0] * (DIMENSIONS - 1)]
@@ -173,6 +176,42 @@ def test_the_control_without_the_check_mixes_two_spaces() -> None:
 def test_without_embeddings_a_client_is_told_to_come_back(failure: Exception) -> None:
     refusal = refused(FakeEmbedder(Database(), failure=failure), ONE)
     assert (refusal.status, refusal.retry_after, refusal.not_applied) == (503, 2, True)
+
+
+@pytest.mark.parametrize("failure", [None, CutShort()], ids=["all of it is late", "its vectors are"])
+def test_who_no_longer_waits_is_not_told_that_something_is_broken(failure: Exception | None) -> None:
+    @dataclass
+    class Slow(FakeEmbedder):
+        async def embed(self, texts: Sequence[str]) -> Embedded:
+            if failure is None:
+                await asyncio.Event().wait()
+            return await super().embed(texts)
+
+    database = Database()
+
+    async def go() -> None:
+        with narrowed(0.05):
+            ingester = Ingester(cast(Pool, database), Slow(database, failure=failure), deadline=60.0)
+            with pytest.raises(Refusal) as caught:
+                await ingester.ingest("ann", [ONE])
+        assert (caught.value.status, caught.value.not_applied) == (504, True)
+
+    asyncio.run(asyncio.wait_for(go(), 10))
+    assert database.documents == {}
+
+
+def test_one_who_comes_while_others_take_documents_in_is_told_to_come_back() -> None:
+    async def go() -> None:
+        embedder = FakeEmbedder(Database())
+        bulkhead = Bulkhead("documents", 1, wait_s=0.01)
+        bounded = BoundedIngester(Ingester(cast(Pool, embedder.database), embedder, deadline=2.0), bulkhead)
+        async with bulkhead.enter():
+            with pytest.raises(Refusal, match="too many documents") as caught:
+                await bounded.ingest("ann", [ONE])
+        assert (caught.value.status, caught.value.not_applied) == (503, True)
+        assert await bounded.ingest("ann", [ONE]) == 1
+
+    asyncio.run(go())
 
 
 @pytest.mark.parametrize(("how", "certain"), [({"down": True}, True), ({"fails_writing": True}, False)])

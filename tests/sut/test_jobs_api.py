@@ -11,13 +11,13 @@ from typing import Any, cast
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from blackstart.load.outcome import of_answer
 from sut.app.service import jobs, jobs_api
 from sut.app.service.api import Parts, make_app
 from sut.app.service.config import Settings
-from sut.app.service.database import Pool, make_pool
+from sut.app.service.database import CROWDED, Pool, make_pool
 from sut.app.service.jobs import Jobs
 from sut.app.service.metrics import Metrics
 from sut.app.service.readiness import Readiness
@@ -36,14 +36,14 @@ class FakeTable:
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     broken: list[Exception] = field(default_factory=list)
     closed: int = 0
-    full: bool = False
+    full: type[Exception] | None = None
     quiet: float = 0.0
     found: list[dict[str, Any]] = field(default_factory=list)
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeTable]:
         if self.full:
-            raise PoolTimeout
+            raise self.full
         yield self
 
     async def close(self) -> None:
@@ -108,8 +108,11 @@ def test_a_job_is_accepted_with_its_place(client: TestClient) -> None:
 
 
 def test_a_job_without_a_session_is_one_of_its_own(client: TestClient, table: FakeTable) -> None:
-    client.post("/jobs", json={"input": "x"})
-    assert table.rows["k/1"]["session"] == "k/1"
+    sessions = {client.post("/jobs", json={"input": "x"}).json()["session"] for _ in range(2)}
+    other = client.post("/jobs", json={"input": "x"}, headers={"Idempotency-Key": "k2"}).json()["session"]
+    # Not by its key, which somebody else may have as a session.
+    assert sessions == {table.rows["k/1"]["session"]}
+    assert all(session.startswith("job-") for session in (*sessions, other)) and other not in sessions
 
 
 def test_a_key_belongs_to_one_job(client: TestClient) -> None:
@@ -156,12 +159,16 @@ def test_a_broken_connection_is_replaced_once(client: TestClient, table: FakeTab
     assert table.closed == 3
 
 
+@pytest.mark.parametrize(
+    ("full", "said"), [(PoolTimeout, "the database does not answer"), (TooManyRequests, CROWDED)]
+)
 def test_a_job_that_got_no_connection_is_certain_not_to_be_accepted(
-    client: TestClient, table: FakeTable
+    client: TestClient, table: FakeTable, full: type[Exception], said: str
 ) -> None:
-    table.full = True
+    table.full = full
     answer = client.post("/jobs", json=BODY)
-    assert (answer.status_code, answer.headers["X-Not-Applied"]) == (503, "true")
+    assert (answer.status_code, answer.json()["detail"]) == (503, said)
+    assert (answer.headers["Retry-After"], answer.headers["X-Not-Applied"]) == ("1", "true")
 
 
 class Addresses:

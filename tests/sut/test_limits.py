@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -13,12 +14,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from redis.asyncio import Redis
 
 from sut.app.service import deadline
-from sut.app.service.admission import Gate
+from sut.app.service.admission import Gate, Sessions
 from sut.app.service.api import Parts, make_app
 from sut.app.service.breaker import Breaker
 from sut.app.service.config import Settings
 from sut.app.service.database import make_pool
-from sut.app.service.errors import Refusal
+from sut.app.service.errors import BUSY, Refusal
 from sut.app.service.limits import LimitMetrics, Limits
 from sut.app.service.metrics import Metrics
 from sut.app.service.rate import RateLimit
@@ -26,7 +27,7 @@ from sut.app.service.readiness import Readiness
 from sut.app.service.state import Answer, Turn
 from sut.load import token
 
-from .fakes import FakeIngester, FakeRunner, NoEmbedder
+from .fakes import FakeIngester, FakeRunner, NoEmbedder, turn
 from .test_api import BODY, SECRET
 from .test_rate import FakeRedis
 
@@ -91,6 +92,43 @@ def test_a_turn_that_gives_up_waiting_leaves_no_hole() -> None:
     asyncio.run(go())
 
 
+def test_the_turns_of_one_session_take_one_place_and_a_short_line() -> None:
+    refused: list[str] = []
+
+    async def go() -> None:
+        limits = Limits(Gate(2, 0, within=60), sessions=Sessions(2, on_refused=refused.append))
+        asked = [asyncio.create_task(limits.begin(turn(f"k{number}"))) for number in range(7)]
+        while sum(each.done() for each in asked) < 5:
+            await asyncio.sleep(0)
+        for each in asked[3:]:
+            with pytest.raises(Refusal, match=BUSY) as caught:
+                await each
+            assert (caught.value.status, caught.value.not_applied) == (503, True)
+        # The other place is another session's.
+        await limits.begin(turn(session="s2"))
+        for each in asked[:3]:
+            await each
+            assert limits.gate.working == 2
+            limits.end(turn())
+        assert limits.gate.working == 1
+
+    asyncio.run(asyncio.wait_for(go(), 10))
+    assert refused == ["session-busy"] * 4
+
+
+def test_who_got_the_session_but_no_place_lets_the_session_go() -> None:
+    async def go() -> None:
+        limits = Limits(Gate(1, 0))
+        await limits.begin(turn(session="s2"))
+        for _ in range(2):
+            with pytest.raises(Refusal, match="too many turns"):
+                await limits.begin(turn())
+        limits.end(turn(session="s2"))
+        await limits.begin(turn())
+
+    asyncio.run(asyncio.wait_for(go(), 10))
+
+
 def test_without_bounds_nobody_waits() -> None:
     async def go() -> None:
         gate = Gate()
@@ -125,7 +163,7 @@ def test_the_sooner_of_the_callers_deadline_and_ours_counts(header: str | None, 
 
 @dataclass
 class Held(FakeRunner):
-    """Answers when it is let go."""
+    """Answers, or raises, when it is let go."""
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -133,7 +171,9 @@ class Held(FakeRunner):
         """As TurnRunner."""
         self.turns.append(turn)
         await self.go_on.wait()
-        return Answer("late", (), "model-1")
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
 
 
 @pytest.fixture
@@ -185,11 +225,14 @@ def test_a_place_is_given_back_whatever_came_of_the_turn(parts: Parts, path: str
     assert len(runner.turns) == 3
 
 
-def test_a_stream_that_its_client_leaves_holds_its_place_until_the_turn_is_over(parts: Parts) -> None:
+@pytest.mark.parametrize("outcome", [Answer("late", (), "model-1"), ValueError("my-private-words")])
+def test_a_stream_that_its_client_leaves_holds_its_place_until_the_turn_is_over(
+    parts: Parts, caplog: pytest.LogCaptureFixture, outcome: Answer | Exception
+) -> None:
     from sut.app.service.api import ChatRequest, chat_stream
 
     async def go() -> None:
-        runner, gate = Held(), Gate(1, 0)
+        runner, gate = Held(outcome), Gate(1, 0)
         app = make_app(parts.metrics)
         app.state.parts = replace(parts, runner=runner, limits=Limits(gate))
 
@@ -213,6 +256,8 @@ def test_a_stream_that_its_client_leaves_holds_its_place_until_the_turn_is_over(
             await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(go(), 10))
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_a_user_over_the_rate_is_told_when_to_come_back_and_health_is_not_limited(parts: Parts) -> None:

@@ -10,7 +10,7 @@ import openai
 import pytest
 from langchain_core.messages import HumanMessage
 
-from sut.app.service.answers import LONGEST
+from sut.app.service.answers import LONGEST, blamed
 from sut.app.service.breaker import Breaker, State
 from sut.app.service.deadline import HEADER, narrowed
 from sut.app.service.embedding import embeddings
@@ -19,7 +19,8 @@ from sut.app.service.llm import MOST_TOKENS, Called, Generated, Models, chat_mod
 from sut.app.service.retries import RetryBudget
 from sut.app.service.usage import LETTERS_A_TOKEN, Price, Usage
 
-from .fakes import FakeModel, models, target
+from .fakes import FakeModel, models, nothing, target
+from .test_breaker import Clock
 
 ASKED = [HumanMessage("hi")]
 
@@ -64,6 +65,42 @@ def test_a_slow_primary_is_given_up() -> None:
     breaker = Breaker("llm-primary", failures=1)
     assert ask(models(FakeModel(before=slow), FakeModel("model-2"), breaker, 0.06)).model == "model-2"
     assert breaker.state is State.OPEN
+
+
+def test_a_caller_who_cannot_wait_opens_no_breaker_and_keeps_no_probe() -> None:
+    async def slow() -> None:
+        await asyncio.Event().wait()
+
+    async def hasty() -> None:
+        with narrowed(0.3), pytest.raises(ModelsUnavailable):
+            await asked.answer([*ASKED])
+
+    clock, called = Clock(), list[Called]()
+    breaker = Breaker("llm-primary", failures=1, blame=blamed, clock=clock)
+    primary = FakeModel(before=slow)
+    asked = Models([target(primary, breaker=breaker)], timeout=1.0, on_call=called.append)
+    asyncio.run(hasty())
+    assert ([each.outcome for each in called], breaker.state) == (["CutShort"], State.CLOSED)
+    breaker.hold(2)
+    clock.now = 2
+    asyncio.run(hasty())
+    assert (primary.calls, breaker.state) == (2, State.HALF_OPEN)
+    primary.before = nothing
+    assert ask(asked).model == "model-1"
+    assert breaker.state.name == "CLOSED"
+
+
+def test_of_two_that_share_a_turns_time_the_second_is_blamed_too() -> None:
+    async def slow() -> None:
+        await asyncio.Event().wait()
+
+    breakers = [Breaker(name, failures=1) for name in ("primary", "fallback")]
+    asked = Models(
+        [target(FakeModel(before=slow), each.name, breaker=each) for each in breakers], timeout=0.6
+    )
+    with pytest.raises(ModelsUnavailable):
+        ask(asked)
+    assert [each.state for each in breakers] == [State.OPEN, State.OPEN]
 
 
 def test_both_down_is_an_honest_error_after_one_attempt_each() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg_pool import TooManyRequests
 
 from sut.app.service import consuming, main
 from sut.app.service.config import Settings
+from sut.app.service.database import WAITING, make_pool
 from sut.settings import APPS, WORKERS
 from sut.stack import stack
 
@@ -26,7 +28,7 @@ def test_all_pools_fit_into_postgres_even_while_every_process_is_replaced(
 ) -> None:
     sizes: list[int] = []
 
-    def make_pool(dsn: str, *, size: int, **_: Any) -> FakePool:
+    def fake_pool(dsn: str, *, size: int, **_: Any) -> FakePool:
         sizes.append(size)
         return FakePool(size)
 
@@ -35,8 +37,8 @@ def test_all_pools_fit_into_postgres_even_while_every_process_is_replaced(
         async with app.router.lifespan_context(app):
             pass
 
-    monkeypatch.setattr(main, "make_pool", make_pool)
-    monkeypatch.setattr(consuming, "make_pool", make_pool)
+    monkeypatch.setattr(main, "make_pool", fake_pool)
+    monkeypatch.setattr(consuming, "make_pool", fake_pool)
     clients = [instance for instance in stack.instances if "DATABASE_URL" in instance.env]
     for instance in clients:
         asyncio.run(start(Settings.from_env(instance.env)))
@@ -46,3 +48,18 @@ def test_all_pools_fit_into_postgres_even_while_every_process_is_replaced(
     found = re.search(r"^ +max_connections: (\d+)$", ENTRYPOINT.read_text(), re.MULTILINE)
     assert found is not None
     assert 2 * sum(sizes) <= int(found[1]) - RESERVED, sizes
+
+
+def test_beyond_a_pools_line_a_request_is_refused_at_once() -> None:
+    async def go() -> None:
+        async with make_pool("host=127.0.0.1 port=1", name="nowhere", size=1, check_timeout=1) as pool:
+            waiting = [asyncio.create_task(pool.getconn(60)) for _ in range(WAITING)]
+            while pool.get_stats().get("requests_waiting", 0) < WAITING:
+                await asyncio.sleep(0)
+            with pytest.raises(TooManyRequests):
+                await pool.getconn(60)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(go(), 20))

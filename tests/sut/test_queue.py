@@ -379,12 +379,14 @@ def test_a_conversation_at_rest_loses_its_checkpoints_and_keeps_its_turns(dsn: s
                 )
                 await b.rows(
                     "INSERT INTO checkpoints (thread_id, checkpoint_id, checkpoint) "
-                    f"VALUES ('{session}', '1', '{{}}') RETURNING thread_id"
+                    f"VALUES ('chat:{session}', '1', '{{}}') RETURNING thread_id"
                 )
             assert await b.retention().conversations() >= 1
-            left = await b.rows("SELECT thread_id FROM checkpoints WHERE thread_id IN ('resting', 'busy')")
-            assert [row["thread_id"] for row in left] == ["busy"]
+            left = await b.rows(
+                "SELECT thread_id FROM checkpoints WHERE thread_id IN ('chat:resting', 'chat:busy')"
+            )
+            assert [row["thread_id"] for row in left] == ["chat:busy"]
             assert len(await b.rows("SELECT session FROM sessions WHERE session IN ('resting', 'busy')")) == 2
-            await b.rows("DELETE FROM checkpoints WHERE thread_id = 'busy' RETURNING thread_id")
+            await b.rows("DELETE FROM checkpoints WHERE thread_id = 'chat:busy' RETURNING thread_id")
 
     asyncio.run(go())

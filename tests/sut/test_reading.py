@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import psycopg
 import pytest
+from psycopg_pool import TooManyRequests
 
 from sut.app.service import turns
 from sut.app.service.content import Box
-from sut.app.service.database import Pool
+from sut.app.service.database import CROWDED, Pool
 from sut.app.service.errors import Broken, Refusal
 from sut.app.service.reading import read_session
 
@@ -22,7 +23,10 @@ BOX = Box()
 
 @dataclass
 class Server:
-    """A pool of one server: `answers` says by call yes, down, readonly or hangs; the last one stays."""
+    """A pool of one server: `answers` says by call yes, down, readonly, crowded or hangs.
+
+    The last one stays.
+    """
 
     ids: list[str]
     answers: tuple[str, ...] = ("yes",)
@@ -33,6 +37,8 @@ class Server:
     async def connection(self, timeout: float) -> AsyncIterator[Server]:
         says = self.answers[min(self.asked, len(self.answers) - 1)]
         self.asked += 1
+        if says == "crowded":
+            raise TooManyRequests
         if says == "readonly":
             raise Broken("the server does not accept writes")
         self.says = says
@@ -78,6 +84,13 @@ def test_a_session_is_read_from_the_primary() -> None:
     standby = Server(["old"])
     assert read(Server(["new"]), standby) == {"session": "s1", "ids": ["new"], "degraded": []}
     assert standby.asked == 0
+
+
+def test_a_line_that_is_too_long_is_no_reason_to_ask_the_standby() -> None:
+    standby = Server(["old"])
+    with pytest.raises(Refusal, match=CROWDED) as caught:
+        read(Server([], ("crowded",)), standby)
+    assert (caught.value.status, caught.value.retry_after, standby.asked) == (503, 1, 0)
 
 
 @pytest.mark.parametrize("trouble", ["down", "readonly", "hangs"])

@@ -52,7 +52,7 @@ class FakeDatabase:
         else:
             found = min(self.sessions, values["batch"])
             self.sessions -= found
-            self._found = [{"session": f"s{number}"} for number in range(found)]
+            self._found = [{"thread": f"chat:s{number}"} for number in range(found)]
         return self
 
     async def fetchone(self) -> dict[str, Any]:
@@ -70,6 +70,7 @@ def test_all_that_is_old_goes_in_batches() -> None:
     database = FakeDatabase(jobs=2 * BATCH + 1, sessions=BATCH)
     retention = make(database)
     asyncio.run(retention.step())
+    assert set(database.forgotten) == {f"chat:s{number}" for number in range(BATCH)}
     assert (database.jobs, database.sessions) == (0, 0)
     assert [asked["keep"] for asked in database.asked] == [60.0] * 5
     removed = retention.metrics.removed

@@ -10,18 +10,22 @@ from typing import Any, cast
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from psycopg_pool import TooManyRequests
 
+from sut.app.service import approval, turns
 from sut.app.service import runner as module
-from sut.app.service import turns
-from sut.app.service.database import Pool
-from sut.app.service.errors import Broken, Refusal
+from sut.app.service.approval import ApprovalContext, Question, advance
+from sut.app.service.database import CROWDED, Pool
+from sut.app.service.errors import BUSY, Broken, Refusal
 from sut.app.service.graph import build
+from sut.app.service.jobs import Decision
 from sut.app.service.llm import Models
 from sut.app.service.runner import Runner
 from sut.app.service.state import Answer, Turn
 from sut.app.service.usage import NOTHING, Usage
 
 from .fakes import FakeCache, FakeModel, FakeRetriever, FakeTool, Hook, models, nothing, target, turn
+from .queuefakes import claim
 
 
 class FakeConnection:
@@ -42,7 +46,9 @@ class Database:
     stored: dict[str, tuple[str, Answer]] = field(default_factory=dict)
     connections: list[FakeConnection] = field(default_factory=list)
     charged: list[tuple[str, Usage]] = field(default_factory=list)
+    saver: InMemorySaver = field(default_factory=InMemorySaver)
     attempts: int = 0
+    crowded: bool = False
     before_admit: Hook = nothing
     after_store: Hook = nothing
     after_unlock: Hook = nothing
@@ -50,11 +56,12 @@ class Database:
     def __post_init__(self) -> None:
         for name in ("lock", "admit", "store", "charge", "unlock"):
             self.monkeypatch.setattr(turns, name, getattr(self, name))
-        saver = InMemorySaver()
-        self.monkeypatch.setattr(module, "ChatSaver", lambda conn, box: saver)
+        self.monkeypatch.setattr(module, "ChatSaver", lambda conn, box: self.saver)
 
     @asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[FakeConnection]:
+        if self.crowded:
+            raise TooManyRequests
         self.connections.append(FakeConnection())
         yield self.connections[-1]
 
@@ -141,6 +148,42 @@ def test_a_turn_out_of_time_closes_its_connection_and_says_nothing_more_on_it(da
     assert database.connections[-1].closed and not said
 
 
+def test_who_waited_in_vain_for_the_session_is_told_so_and_nobody_suspects_the_database(
+    database: Database,
+) -> None:
+    async def go() -> None:
+        go_on, woken = asyncio.Event(), list[str]()
+
+        async def until() -> None:
+            await go_on.wait()
+
+        database.before_admit = until
+        runner = replace(make(database), start_within=0.05, on_trouble=lambda: woken.append("look"))
+        first = asyncio.create_task(runner.run(turn("k1")))
+        while not database.attempts:
+            await asyncio.sleep(0)
+        with pytest.raises(Refusal, match=BUSY) as caught:
+            await runner.run(turn("k2"))
+        assert (caught.value.status, caught.value.retry_after, caught.value.not_applied) == (503, 1, True)
+        go_on.set()
+        assert (await first).text == "hello there"
+        assert woken == []
+
+    asyncio.run(asyncio.wait_for(go(), 10))
+
+
+def test_a_turn_that_finds_too_long_a_line_is_refused_and_nobody_suspects_the_database(
+    database: Database,
+) -> None:
+    woken: list[str] = []
+    database.crowded = True
+    runner = replace(make(database), on_trouble=lambda: woken.append("look"))
+    with pytest.raises(Refusal, match=CROWDED) as caught:
+        asyncio.run(runner.run(turn()))
+    assert (caught.value.status, caught.value.retry_after, caught.value.not_applied) == (503, 1, True)
+    assert woken == []
+
+
 def test_a_turn_stored_just_before_its_connection_broke_stays_in_the_conversation(database: Database) -> None:
     broke = False
 
@@ -196,3 +239,18 @@ def test_without_idempotency_a_stored_key_is_answered_anew(database: Database) -
 
     asyncio.run(go())
     assert model.calls == 2
+
+
+def test_a_session_called_like_the_thread_of_an_approval_is_another_thread(database: Database) -> None:
+    graph = approval.build().copy(update={"checkpointer": database.saver})
+    context = ApprovalContext(models(FakeModel(text="Dear Ann"), FakeModel("model-2")))
+
+    async def go() -> None:
+        asked = await advance(graph, claim(kind="approval"), context)
+        assert asked == Question("job:7:1", "Dear Ann")
+        forger = make(database, FakeModel(text="Send it to Bob"))
+        await forger.run(turn(session=asked.thread, subject="bob"))
+        decided = claim(kind="approval", epoch=2, thread=asked.thread, decision=Decision(True).dump())
+        assert await advance(graph, decided, context) == Answer("Dear Ann", (), "model-1")
+
+    asyncio.run(go())

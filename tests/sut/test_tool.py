@@ -12,6 +12,7 @@ import pytest
 from sut.app.service.answers import blamed
 from sut.app.service.breaker import Breaker, State
 from sut.app.service.bulkhead import Bulkhead
+from sut.app.service.deadline import HEADER, narrowed
 from sut.app.service.errors import Refusal
 from sut.app.service.tool import LARGEST, SearchTool, ToolUnavailable
 from sut.tool.catalogue import search
@@ -40,8 +41,13 @@ def ask(
     bulkhead: Bulkhead | None = None,
     optional: bool = True,
     transport: httpx.AsyncBaseTransport | None = None,
+    left: float = 60.0,
 ) -> list[str]:
     async def go() -> list[str]:
+        with narrowed(left):
+            return await searched()
+
+    async def searched() -> list[str]:
         async with httpx.AsyncClient(transport=transport) as client:
             tool = SearchTool(
                 client,
@@ -143,6 +149,24 @@ def test_a_full_bulkhead_spares_the_tool_and_is_not_blamed_on_it(server: Server)
     with pytest.raises(ToolUnavailable, match="NotAsked"):
         ask(url(server), breaker=breaker, bulkhead=Bulkhead("tool", 0, wait_s=0.01))
     assert (breaker.state, server.behaviour.searches) == (State.CLOSED, 0)
+
+
+def test_a_caller_who_cannot_wait_is_not_held_against_the_tool() -> None:
+    told: list[int] = []
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        told.append(int(request.headers[HEADER]))
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    breaker = Breaker("tool", failures=1, blame=blamed)
+    with pytest.raises(ToolUnavailable, match="CutShort"):
+        ask("http://tool", breaker=breaker, transport=httpx.MockTransport(hang), left=0.1)
+    assert breaker.state is State.CLOSED
+    assert 0 < told[0] <= 100
+    with pytest.raises(ToolUnavailable, match="TimeoutError"):
+        ask("http://tool", breaker=breaker, transport=httpx.MockTransport(hang))
+    assert breaker.state.name == "OPEN"
 
 
 def test_the_control_that_requires_the_tool_fails_the_turn() -> None:

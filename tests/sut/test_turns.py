@@ -152,7 +152,7 @@ def test_many_turns_at_two_replicas_form_one_unforked_chain(dsn: str) -> None:
             assert sorted(ids) == [f"k{n}" for n in range(10)]
             async with one.connection() as conn:
                 forks = await conn.execute(
-                    "SELECT parent_checkpoint_id FROM checkpoints WHERE thread_id = 'chain'"
+                    "SELECT parent_checkpoint_id FROM checkpoints WHERE thread_id = 'chat:chain'"
                     " GROUP BY parent_checkpoint_id HAVING count(*) > 1"
                 )
                 assert await forks.fetchall() == []
@@ -170,7 +170,7 @@ def test_a_turn_is_checkpointed_from_its_call_of_the_models_on(dsn: str) -> None
                 kept = await conn.execute(
                     "SELECT (checkpoint -> 'channel_values' ? 'branch:to:generate') AS asks,"
                     " checkpoint -> 'channel_values' ->> 'answer' AS answer"
-                    " FROM checkpoints WHERE thread_id = 'dear' ORDER BY checkpoint_id"
+                    " FROM checkpoints WHERE thread_id = 'chat:dear' ORDER BY checkpoint_id"
                 )
                 rows = [(row["asks"], row["answer"]) for row in await kept.fetchall()]
                 answer = "hello there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypeAlias
@@ -20,6 +21,7 @@ from .config import Settings
 from .deadline import HEADER
 from .documents_api import DocumentsRequest
 from .errors import Refusal
+from .fields import NAME, TEXT
 from .health import Dependency, report
 from .ingest import Document
 from .limits import Limits
@@ -30,9 +32,8 @@ from .readiness import Readiness
 from .runner import Emit
 from .state import LISTED, Answer, Turn
 
-# Postgres stores no NUL: refused here, it costs no connection. Names hold no control characters at all.
-NAME = r"^[^\x00-\x1f\x7f]*$"
-TEXT = r"^[^\x00]*$"
+log = logging.getLogger(__name__)
+
 Name = Annotated[str, Path(min_length=1, max_length=128, pattern=NAME)]
 Limit = Annotated[int, Query(ge=1, le=LISTED)]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=NAME)]
@@ -138,7 +139,7 @@ async def chat(body: ChatRequest, request: Request, key: Key) -> dict[str, Any]:
     """Answer a message; the same key gets the same answer, once stored."""
     parts = _parts(request)
     turn = _turn(request, body, key)
-    await parts.limits.gate.enter()
+    await parts.limits.begin(turn)
     answer = await _answered(parts, turn)
     return _shown(parts, turn, answer, request.state.modes)
 
@@ -151,14 +152,14 @@ async def chat_stream(body: ChatRequest, request: Request, key: Key) -> EventStr
     """
     parts = _parts(request)
     turn = _turn(request, body, key)
-    await parts.limits.gate.enter()
+    await parts.limits.begin(turn)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     queue: Events = asyncio.Queue()
     # Begun here: were the stream never read, the place at the gate would never be given back.
     task = asyncio.create_task(_answered(parts, turn, lambda event, text: queue.put_nowait((event, text))))
     # The client may go: the turn is finished all the same, its key asks for it later.
     _finishing.add(task)
-    task.add_done_callback(_finishing.discard)
+    task.add_done_callback(_finished)
     task.add_done_callback(lambda _: queue.put_nowait(("", "")))
     return EventStream(_events(parts, turn, queue, task, request.state.modes), headers=headers)
 
@@ -239,29 +240,35 @@ def make_app(
 
 
 async def _answered(parts: Parts, turn: Turn, emit: Emit | None = None) -> Answer:
-    """Run a turn that has its place at the gate, and give the place back."""
+    """Run a turn that has its session and its place at the gate, and give both back."""
     try:
         return await parts.runner.run(turn, emit)
     finally:
-        parts.limits.gate.leave()
+        parts.limits.end(turn)
 
 
 async def _events(
     parts: Parts, turn: Turn, queue: Events, task: asyncio.Task[Answer], modes: tuple[str, ...]
 ) -> AsyncIterator[bytes]:
-    try:
-        while (item := await queue.get())[0]:
-            event, text = item
-            yield sse(event, {"text": text} if event == "token" else {})
-        yield sse("done", _shown(parts, turn, await task, modes))
-    except Refusal as refusal:
-        parts.metrics.stream_errors.labels(str(refusal.status)).inc()
-        if "stream-end" in parts.settings.without:
-            return
+    while (item := await queue.get())[0]:
+        event, text = item
+        yield sse(event, {"text": text} if event == "token" else {})
+    # The turn is over: its end closed the queue. Whatever came of it, the status has long been sent.
+    if (error := task.exception()) is None:
+        yield sse("done", _shown(parts, turn, task.result(), modes))
+        return
+    refusal = error if isinstance(error, Refusal) else Refusal(500, "internal error")
+    parts.metrics.stream_errors.labels(str(refusal.status)).inc()
+    if "stream-end" not in parts.settings.without:
         yield sse("error", {"status": refusal.status, "detail": refusal.reason})
-    except Exception:
-        parts.metrics.stream_errors.labels("500").inc()
-        raise
+
+
+def _finished(task: asyncio.Task[Answer]) -> None:
+    """Ask what came of a turn, since its client may have left: asyncio would log the error's own words."""
+    _finishing.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, Refusal):
+        log.error("a turn failed", exc_info=error)
 
 
 Events: TypeAlias = asyncio.Queue[tuple[str, str]]

@@ -1,12 +1,14 @@
-"""Retrieval behind its bulkhead."""
+"""Retrieval and ingestion, each behind its bulkhead."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .bulkhead import Bulkhead
 from .errors import NotAsked, Refusal
+from .ingest import Document, Ingester
 from .retrieval import Found, RetrievalUnavailable, Retriever
 
 
@@ -33,3 +35,20 @@ class BoundedRetriever:
             if isinstance(error, RetrievalUnavailable):
                 raise
             raise RetrievalUnavailable(type(error).__name__) from error
+
+
+@dataclass(frozen=True)
+class BoundedIngester:
+    """An ingester behind its bulkhead, so that it never holds all the connections that searches need."""
+
+    inner: Ingester
+    bulkhead: Bulkhead
+
+    async def ingest(self, subject: str, documents: Sequence[Document]) -> int:
+        """As Ingester; raises Refusal 503 also while too many others take documents in."""
+        try:
+            async with self.bulkhead.enter():
+                return await self.inner.ingest(subject, documents)
+        except NotAsked as error:
+            reason = "too many documents are being taken in"
+            raise Refusal(503, reason, retry_after=1, not_applied=True) from error

@@ -6,7 +6,6 @@ a cancelled call as a success and rounds its timer to whole seconds, and `purgat
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,9 +29,8 @@ class Breaker:
 
     A success closes it, a failed probe opens it again. Neither a cancelled call nor an error that it does not
     `blame` says anything about the dependency. Calls begun before the last change of state are not counted.
-    Half-open for `forget_s` seconds without a call it closes: what failed so long ago tells nothing any more,
-    and a dependency that is rarely asked would never be well again. With `failures` None it never opens.
-    Without `one_probe` a half-open breaker lets every call through.
+    Half-open for `forget_s` seconds without a call it closes: what is rarely asked would never be well again.
+    With `failures` None it never opens. Without `one_probe` a half-open breaker lets every call through.
     """
 
     def __init__(
@@ -87,32 +85,29 @@ class Breaker:
     @contextmanager
     def guard(self) -> Iterator[None]:
         """Surround one call; raises BreakerOpen instead of calling."""
-        state = self.state
-        if state is State.OPEN or (state is State.HALF_OPEN and self._probing and self._one_probe):
+        probe = self.state is State.HALF_OPEN
+        if self._state is State.OPEN or (probe and self._probing and self._one_probe):
             raise BreakerOpen(self.name)
-        era, probe = self._era, state is State.HALF_OPEN
-        self._probing = self._probing or probe
+        era, self._probing = self._era, self._probing or probe
         try:
             yield
-        except BaseException as error:
-            if not isinstance(error, asyncio.CancelledError | GeneratorExit) and self._blame(error):
-                self._failure(era)
+        except Exception as error:
+            if era == self._era and self._blame(error):
+                self._failure()
             raise
         else:
-            self._success(era)
+            if era == self._era:
+                self._success()
         finally:
             if probe and era == self._era:
                 self._probing = False
 
-    def _success(self, era: int) -> None:
-        if era == self._era:
-            self._failed = 0
-            if self._state is not State.CLOSED:
-                self._enter(State.CLOSED)
+    def _success(self) -> None:
+        self._failed = 0
+        if self._state is not State.CLOSED:
+            self._enter(State.CLOSED)
 
-    def _failure(self, era: int) -> None:
-        if era != self._era:
-            return
+    def _failure(self) -> None:
         self._failed += 1
         if self._limit is not None and (self._state is State.HALF_OPEN or self._failed >= self._limit):
             self.hold(self._open_s)

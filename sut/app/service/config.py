@@ -108,6 +108,8 @@ class Settings:
     turns_in_work: int = 3
     # Few: in a crowd a turn waits for the processor too, and one that ends too late was worked on in vain.
     turns_in_line: int = 4
+    # Turns of one session that wait for one another, before the line of all.
+    session_in_line: int = 2
     # Calls at once to one dependency, of the turns in work.
     bulkhead: int = 2
     retry_ratio: float = 0.2

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import AsyncConnection, waiting
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool
+from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool, PoolTimeout
 from psycopg_pool.base import AttemptWithBackoff
 
 from .errors import Broken
@@ -46,7 +46,14 @@ AttemptWithBackoff.DELAY_BACKOFF = 1.5
 
 # Errors that say "this connection, or this server, is of no use any more".
 TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, Broken)
+# What may come of asking a server for anything.
+UNUSABLE = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
 
+
+#: Requests that may wait for each connection of a pool, far more than in a failover. Others hear CROWDED at
+#: once: a line that is longer is worked off when nobody waits for it any more.
+WAITING = 8
+CROWDED = "too many requests wait for the database"
 
 #: Seconds between two attempts of a process to reach a server that has just refused one.
 PAUSE = 0.2
@@ -102,7 +109,8 @@ def make_pool(
     """A pool that is not open yet; opening it does not wait for the server.
 
     A callable `dsn` is asked for each new connection: a password may change meanwhile. If not `pooled`, a
-    connection is made for each use; if not `checked`, one is given out as it is.
+    connection is made for each use; if not `checked`, one is given out as it is. Whoever finds WAITING
+    others in line for each of its connections gets TooManyRequests.
     """
 
     async def check(conn: Connection) -> None:
@@ -119,6 +127,7 @@ def make_pool(
         kwargs={**CONNECT, "autocommit": True, "row_factory": dict_row},
         min_size=1 if pooled else 0,
         max_size=size,
+        max_waiting=WAITING * size,
         open=False,
         check=check if checked else None,
         name=name,

@@ -7,14 +7,18 @@ clocks that agree; the milliseconds lose only the way from one hop to the next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from .errors import Refusal
+from .errors import CutShort, Refusal
 
 HEADER = "X-Envoy-Expected-Rq-Timeout-Ms"
+OVER = "the deadline of this request is over"
+#: The share of its own time in which a dependency should have answered. Not all of it: of two calls that
+#: share a time, the first one's end comes a little late.
+ENOUGH = 0.9
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,32 @@ def begin(header: str | None) -> None:
     except ValueError:
         left = float("inf")
     if not left > 0:
-        raise Refusal(504, "the deadline of this request is over", not_applied=True)
+        raise Refusal(504, OVER, not_applied=True)
     _current.set(Deadline(now(), now() + left))
+
+
+def over() -> bool:
+    """Whether nobody waits any more for what is done now, to the millisecond that the header counts."""
+    return current(float("inf")).left < 0.001
+
+
+@asynccontextmanager
+async def allowed(own: float, left: float | None = None) -> AsyncIterator[float]:
+    """Surround a call of a dependency; gives its seconds: its `own`, or those `left` if they are fewer.
+
+    None for `left` is the request's deadline. Raises TimeoutError when they are over, but CutShort where
+    they were clearly less than its own: who cannot wait must not open a breaker for all who can.
+    """
+    seconds = min(own, current(float("inf")).left if left is None else left)
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield seconds
+    except Exception as error:
+        # Whatever a library made of it.
+        if limit.expired() and seconds < ENOUGH * own:
+            raise CutShort(f"{seconds:.2f} s of {own:.2f}") from error
+        raise
 
 
 def restart() -> None:

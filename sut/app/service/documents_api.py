@@ -6,20 +6,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, field_validator
 
+from .fields import NAME
 from .ingest import Document
 
 #: Documents a request. The longest, every character escaped as two surrogates, are 16 x 3000 x 12 bytes and
 #: the ids: below the limit of this path, at the front and here.
 MOST = 16
-NAME = r"^[^\x00-\x1f\x7f]*$"
-TEXT = r"^[^\x00]*[^\x00\s][^\x00]*$"
+SAYING = r"^[^\x00]*[^\x00\s][^\x00]*$"
 
 
 class DocumentGiven(BaseModel):
     """A document by its user's name for it."""
 
     id: str = Field(min_length=1, max_length=128, pattern=NAME)
-    content: str = Field(min_length=1, max_length=3000, pattern=TEXT)
+    content: str = Field(min_length=1, max_length=3000, pattern=SAYING)
 
 
 class DocumentsRequest(BaseModel):

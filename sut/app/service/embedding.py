@@ -8,7 +8,6 @@ begun with. That proves each batch, not the provider at some earlier time, and c
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import httpx
 import openai
 from opentelemetry.trace import SpanKind
 
+from . import deadline
 from .breaker import Breaker
 from .retries import retry_after
 from .tracing import client, traced
@@ -84,13 +84,14 @@ class OpenAIEmbedder:
 
     async def _embed(self, texts: Sequence[str]) -> Embedded:
         with self._breaker.guard():
-            async with asyncio.timeout(self._timeout):
+            async with deadline.allowed(self._timeout) as seconds:
                 answer = await self._client.embeddings.create(
                     model=self._model,
                     input=[CANARY, *texts],
                     dimensions=DIMENSIONS,
                     encoding_format="float",
-                    timeout=self._timeout,
+                    timeout=seconds,
+                    extra_headers={deadline.HEADER: str(int(seconds * 1000))},
                 )
             vectors = [[float(value) for value in item.embedding] for item in answer.data]
             if len(vectors) != len(texts) + 1 or len({len(vector) for vector in vectors}) != 1:

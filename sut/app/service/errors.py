@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .usage import NOTHING, Usage
 
+BUSY = "another turn of this session is being answered"
 SPENT = "this conversation has used up its budget; start a new one"
 
 
@@ -54,6 +55,10 @@ class ModelsUnavailable(Exception):
 
 class NotAsked(Exception):
     """A dependency was not called, by a limit of ours: that says nothing about the dependency."""
+
+
+class CutShort(NotAsked):
+    """It was called, but could not take its time, since the caller had less: that says nothing either."""
 
 
 class Broken(Exception):

@@ -14,10 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
-from .database import TROUBLE, Pool
+from .database import UNUSABLE, Pool
 
 log = logging.getLogger(__name__)
 KEPT = 600
@@ -58,6 +55,6 @@ class Watermarks:
                     row = await (await conn.execute(POSITION)).fetchone()
                 if row is not None:
                     self.note(row["position"])
-            except (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError):
+            except UNUSABLE:
                 log.debug("the primary's position is not known")
             await asyncio.sleep(every)

@@ -18,6 +18,7 @@ from psycopg_pool import PoolTimeout
 
 from .content import PLAIN, Box, Unreadable
 from .database import TROUBLE, Connection, Pool
+from .deadline import OVER, current, over
 from .embedding import (
     Embedded,
     Embedder,
@@ -28,7 +29,7 @@ from .embedding import (
     parse_vector,
     vector_text,
 )
-from .errors import Refusal
+from .errors import CutShort, Refusal
 from .llm import PROVIDER_ERRORS
 
 log = logging.getLogger(__name__)
@@ -74,10 +75,10 @@ class Ingester:
     box: Box = PLAIN
 
     async def ingest(self, subject: str, documents: Sequence[Document]) -> int:
-        """How many were new or changed. All are written or none; raises Refusal 502 or 503."""
+        """How many were new or changed. All are written or none; raises Refusal 502, 503 or 504."""
         sent = False
         try:
-            async with asyncio.timeout(self.deadline):
+            async with asyncio.timeout_at(current(self.deadline).ends):
                 changed = await self._changed(subject, documents)
                 if not changed:
                     return 0
@@ -98,6 +99,8 @@ class Ingester:
             raise Refusal(502, str(error), not_applied=True) from error
         except (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError) as error:
             log.warning("documents not taken in", extra={"error": type(error).__name__})
+            if over():
+                raise Refusal(504, OVER, not_applied=not sent) from error
             raise Refusal(503, "the database does not answer", retry_after=1, not_applied=not sent) from error
 
     async def _changed(self, subject: str, documents: Sequence[Document]) -> list[Document]:
@@ -110,6 +113,8 @@ class Ingester:
     async def _embed(self, texts: Sequence[str]) -> Embedded:
         try:
             fresh = await self.embedder.embed(texts)
+        except CutShort as error:
+            raise Refusal(504, OVER, not_applied=True) from error
         except PROVIDER_ERRORS as error:
             log.warning("documents not embedded", extra={"error": type(error).__name__})
             raise Refusal(503, "the embeddings do not answer", retry_after=2, not_applied=True) from error

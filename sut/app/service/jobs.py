@@ -16,12 +16,13 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import psycopg
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from .content import PLAIN, Box
-from .database import Connection, Pool, checkout
+from .database import CROWDED, Connection, Pool, checkout
 from .deadline import current
 from .errors import Broken, Refusal
 from .state import LISTED
@@ -90,11 +91,14 @@ WHERE seq = %(seq)s
 
 @dataclass(frozen=True)
 class NewJob:
-    """What a client asks for; `id` is the idempotency key, unique for each subject."""
+    """What a client asks for; `id` is the idempotency key, unique for each subject.
+
+    Without a session it gets one of its own, by a name that nobody can have taken before.
+    """
 
     subject: str
     id: str
-    session: str
+    session: str | None
     kind: str
     input: str
     trace_id: str
@@ -156,6 +160,8 @@ class Jobs:
         except (TimeoutError, PoolTimeout, Broken) as error:
             self.on_trouble()
             raise Refusal(503, "the database does not answer", retry_after=1, not_applied=not sent) from error
+        except TooManyRequests as error:
+            raise Refusal(503, CROWDED, retry_after=1, not_applied=not sent) from error
         except psycopg.errors.UndefinedTable as error:
             raise Refusal(503, "the schema is not made yet", retry_after=1, not_applied=True) from error
         except psycopg.Error as error:
@@ -170,7 +176,7 @@ async def accept(conn: Connection, job: NewJob, box: Box = PLAIN) -> dict[str, A
         {
             "sub": job.subject,
             "id": job.id,
-            "session": job.session,
+            "session": job.session or f"job-{uuid4()}",
             "kind": job.kind,
             "input": box.seal(job.input),
             "trace": job.trace_id,
@@ -179,7 +185,8 @@ async def accept(conn: Connection, job: NewJob, box: Box = PLAIN) -> dict[str, A
     row = await cursor.fetchone()
     if row is None:
         raise Broken("the acceptance returned nothing")
-    if (row["session"], row["kind"], box.open(row["input"])) != (job.session, job.kind, job.input):
+    session = job.session or row["session"]
+    if (row["session"], row["kind"], box.open(row["input"])) != (session, job.kind, job.input):
         raise Refusal(422, "this idempotency key was used for another job")
     return {**shown(row, box), "replayed": row["asked"] > 1}
 

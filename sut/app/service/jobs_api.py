@@ -8,7 +8,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response, Security
 from pydantic import BaseModel, Field
 
-from .api import BEARER, NAME, REFUSED, TEXT, Guarded, Key, Limit, Name
+from .api import BEARER, REFUSED, Guarded, Key, Limit, Name
+from .fields import NAME, TEXT
 from .jobs import Decision, Jobs, NewJob
 from .logs import trace_id
 from .state import LISTED
@@ -40,7 +41,7 @@ class DecisionRequest(BaseModel):
 @routes.post("/jobs", status_code=202)
 async def post(body: JobRequest, request: Request, response: Response, key: Key) -> dict[str, Any]:
     """Accept a job, which is from then on owed a result; the same key finds it again."""
-    job = NewJob(request.state.subject, key, body.session or key, body.kind, body.input, trace_id.get())
+    job = NewJob(request.state.subject, key, body.session, body.kind, body.input, trace_id.get())
     accepted = await _jobs(request).accept(job)
     response.headers["Location"] = f"/jobs/{quote(key, safe='')}"
     return accepted

@@ -9,13 +9,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from redis.asyncio import Redis
 
 from . import deadline
-from .admission import Gate
+from .admission import Gate, Sessions
 from .breaker import Breaker
 from .bulkhead import Bulkhead
 from .config import Settings
 from .llm import Called
 from .rate import RateLimit
 from .retries import RetryBudget
+from .state import Turn
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Limits:
 
     gate: Gate = field(default_factory=Gate)
     rate: RateLimit | None = None
+    sessions: Sessions = field(default_factory=Sessions)
 
     async def admit(self, user: str, left: str | None) -> tuple[str, ...]:
         """Let a request of `user` pass; the degradations of doing so. Raises Refusal 429 or 504.
@@ -33,6 +35,26 @@ class Limits:
         deadline.begin(left)
         shared = self.rate is None or await self.rate.admit(user)
         return () if shared else ("local-rate-limit",)
+
+    async def begin(self, turn: Turn) -> None:
+        """Wait for the turn's session, then for a place; `end` gives both back.
+
+        Raises Refusal 503 or 504, nothing being applied.
+        """
+        deadline.restart()
+        # By user: a stranger who names another's session does not stand in its line.
+        whose = turn.subject, turn.session
+        await self.sessions.enter(whose, deadline.current(self.gate.within).ends)
+        try:
+            await self.gate.enter()
+        except BaseException:
+            self.sessions.leave(whose)
+            raise
+
+    def end(self, turn: Turn) -> None:
+        """Give back what `begin` took."""
+        self.gate.leave()
+        self.sessions.leave((turn.subject, turn.session))
 
 
 class LimitMetrics:
@@ -61,10 +83,12 @@ class LimitMetrics:
         self.tokens.labels(*labels, "completion").inc(called.usage.completion)
         self.cost.labels(*labels).inc(called.usage.micros / 1e6)
 
-    def bulkhead(self, name: str, settings: Settings) -> Bulkhead:
-        """A bulkhead whose use is exported."""
-        limit = None if "bulkhead" in settings.without else settings.bulkhead
-        made = Bulkhead(name, limit, on_full=lambda full: self.full.labels(full).inc())
+    def bulkhead(
+        self, name: str, settings: Settings, places: int | None = None, *, wait_s: float = 0.1
+    ) -> Bulkhead:
+        """A bulkhead whose use is exported, with as many places as the settings say unless given."""
+        limit = None if "bulkhead" in settings.without else places or settings.bulkhead
+        made = Bulkhead(name, limit, wait_s=wait_s, on_full=lambda full: self.full.labels(full).inc())
         self._in_use.labels(name).set_function(lambda: made.in_use)
         return made
 
@@ -85,8 +109,9 @@ class LimitMetrics:
         )
         self._watch("app_turns_in_work", "Turns admitted.", lambda: gate.working)
         self._watch("app_turns_in_line", "Turns waiting for admission.", lambda: gate.waiting)
+        sessions = Sessions(settings.session_in_line, on_refused=self.refuse)
         if "rate-limit" in settings.without:
-            return Limits(gate)
+            return Limits(gate, sessions=sessions)
         rate = RateLimit(
             redis,
             breaker,
@@ -96,7 +121,7 @@ class LimitMetrics:
             timeout=patience,
             on_refused=self.refuse,
         )
-        return Limits(gate, rate)
+        return Limits(gate, rate, sessions)
 
     def _watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._registry).set_function(value)

@@ -5,7 +5,6 @@ Each is asked at most once a turn; no other layer asks again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -200,7 +199,7 @@ class Models:
             else:
                 provider.budget.called()
             asked.add(provider.name)
-            async with asyncio.timeout(timeout), provider.bulkhead.enter():
+            async with deadline.allowed(self._timeout, timeout), provider.bulkhead.enter():
                 options: dict[str, Any] = {
                     "timeout": httpx.Timeout(timeout, connect=min(timeout, CONNECT_S)),
                     "extra_headers": {deadline.HEADER: str(int(timeout * 1000))},

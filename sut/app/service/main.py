@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 from . import api, jobs_api, tracing
 from .answers import blamed
 from .api import Parts, make_app
-from .bounded import BoundedRetriever
+from .bounded import BoundedIngester, BoundedRetriever
 from .breaker import Breaker
 from .cache import RedisCache, connect, speaks_of_redis
 from .config import Settings
@@ -163,8 +163,10 @@ def make_service(settings: Settings) -> FastAPI:
             on_retry=metrics.retries.inc,
             on_trouble=readiness.wake,
         )
-        ingester = Ingester(
-            ingesting, batches, settings.request_deadline, one_space=one_space, box=settings.box
+        ingester = BoundedIngester(
+            Ingester(ingesting, batches, settings.request_deadline, one_space=one_space, box=settings.box),
+            # A connection is left for searches and for the watch of the primary's position.
+            limit_metrics.bulkhead("documents", settings, settings.documents_pool_size - 1, wait_s=1.0),
         )
         async with httpx.AsyncClient(timeout=0.7) as client, tools:
             dependencies = {

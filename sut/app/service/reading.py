@@ -7,16 +7,15 @@ import logging
 from typing import Any
 
 import psycopg
-from psycopg_pool import PoolTimeout
+from psycopg_pool import TooManyRequests
 
 from . import turns
 from .content import PLAIN, Box
-from .database import TROUBLE, Pool
+from .database import CROWDED, UNUSABLE, Pool
 from .errors import Refusal
 from .state import LISTED
 
 log = logging.getLogger(__name__)
-UNANSWERED = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
 
 
 async def read_session(
@@ -46,10 +45,15 @@ async def read_session(
             for pool, wait, degraded in ways:
                 try:
                     return {**await _read(pool, wait, session, subject, box, limit), "degraded": degraded}
-                except UNANSWERED as error:
+                except TooManyRequests:
+                    # The primary is well: what the standby has may be older, and would be for nothing.
+                    raise
+                except UNUSABLE as error:
                     log.warning("the session is read elsewhere", extra={"error": type(error).__name__})
             return {**await _read(primary, deadline, session, subject, box, limit), "degraded": []}
-    except UNANSWERED as error:
+    except TooManyRequests as error:
+        raise Refusal(503, CROWDED, retry_after=1) from error
+    except UNUSABLE as error:
         raise Refusal(503, "the database does not answer", retry_after=1) from error
 
 

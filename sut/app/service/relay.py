@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .database import Pool, checkout
+from .database import UNUSABLE, Pool, checkout
 from .deadline import heed_cancellation
 from .job_metrics import JobMetrics
-from .readiness import UNUSABLE
 from .stream import TROUBLE, JobStream
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from .database import Connection, Pool, checkout
+from . import turns
+from .database import UNUSABLE, Connection, Pool, checkout
 from .job_metrics import JobMetrics
-from .readiness import UNUSABLE
 
 log = logging.getLogger(__name__)
 BATCH = 50
@@ -38,10 +38,10 @@ SELECT (SELECT count(*) FROM gone) AS found, ARRAY(
 
 # The row's lock keeps a turn of the session from being admitted meanwhile; one that was admitted just now has
 # touched the row, and then it is no longer among these.
-AT_REST = """
-SELECT session FROM sessions
+AT_REST = f"""
+SELECT '{turns.THREAD}' || session AS thread FROM sessions
 WHERE touched < now() - make_interval(secs => %(keep)s)
-AND EXISTS (SELECT FROM checkpoints WHERE thread_id = session)
+AND EXISTS (SELECT FROM checkpoints WHERE thread_id = '{turns.THREAD}' || session)
 ORDER BY touched LIMIT %(batch)s FOR UPDATE SKIP LOCKED
 """
 
@@ -89,7 +89,7 @@ class Retention:
         """Remove the checkpoints of a batch of conversations at rest; of how many. Raises UNUSABLE."""
         async with checkout(self.pool, 1.0) as conn, conn.transaction():
             rows = await (await conn.execute(AT_REST, {"keep": self.keep, "batch": BATCH})).fetchall()
-            await _forget(conn, [row["session"] for row in rows])
+            await _forget(conn, [row["thread"] for row in rows])
         self.metrics.removed.labels("conversation").inc(len(rows))
         return len(rows)
 

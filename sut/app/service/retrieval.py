@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from .content import PLAIN, Box
-from .database import TROUBLE, Pool
+from .database import UNUSABLE, Pool
 from .embedding import (
     Embedded,
     Embedder,
@@ -28,7 +25,7 @@ from .ingest import opened
 from .llm import PROVIDER_ERRORS
 
 log = logging.getLogger(__name__)
-UNANSWERED = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
+
 
 # One round trip: the documents, the space of their index, and how far a standby has replayed.
 SEARCH = """
@@ -100,7 +97,7 @@ class VectorRetriever:
         except OtherSpace as error:
             log.error("embeddings refused", extra={"reason": str(error)})
             raise RetrievalUnavailable(str(error)) from error
-        except (*PROVIDER_ERRORS, *UNANSWERED) as error:
+        except (*PROVIDER_ERRORS, *UNUSABLE) as error:
             raise RetrievalUnavailable(type(error).__name__) from error
         replayed = row["replayed"]
         lag = 0.0 if replayed is None else self._watermarks.lag(replayed)
@@ -114,7 +111,7 @@ class VectorRetriever:
         for pool in self._pools[:-1]:
             try:
                 return await self._ask_one(pool, given)
-            except UNANSWERED as error:
+            except UNUSABLE as error:
                 log.warning("the next database is asked", extra={"error": type(error).__name__})
         return await self._ask_one(self._pools[-1], given)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,12 +17,13 @@ from typing import Any
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from . import turns
+from .admission import Sessions
 from .cache import Cache
 from .content import PLAIN, Box
-from .database import Connection, Pool, checkout
+from .database import CROWDED, Connection, Pool, checkout
 from .deadline import Deadline, current, narrowed, now
 from .errors import Broken, ModelsUnavailable, Refusal
 from .flights import Flights
@@ -72,9 +72,7 @@ class Runner:
     flights: Flights | None = None
     on_retry: Callable[[], None] = lambda: None
     on_trouble: Callable[[], None] = lambda: None
-    _locks: weakref.WeakValueDictionary[str, asyncio.Lock] = field(
-        default_factory=weakref.WeakValueDictionary
-    )
+    _sessions: Sessions = field(default_factory=Sessions)
 
     async def run(self, turn: Turn, emit: Emit | None = None) -> Answer:
         """The answer, stored; raises Refusal."""
@@ -85,7 +83,7 @@ class Runner:
         progress = Progress()
         deadline, start_by = until.ends, min(until.began + self.start_within, until.ends)
         try:
-            async with asyncio.timeout_at(deadline) as limit, self._alone(turn.session, start_by):
+            async with self._alone(turn.session, start_by), asyncio.timeout_at(deadline) as limit:
                 try:
                     return await self._attempt(turn, progress, emit, patience=start_by - now())
                 except Broken:
@@ -102,6 +100,8 @@ class Runner:
             self.on_trouble()
             log.warning("turn not answered", extra={"error": type(error).__name__})
             raise self._unavailable("the database does not answer", progress) from error
+        except TooManyRequests as error:
+            raise self._unavailable(CROWDED, progress) from error
         except psycopg.errors.UndefinedTable as error:
             raise Refusal(503, "the schema is not made yet", retry_after=1, not_applied=True) from error
         except psycopg.Error as error:
@@ -174,7 +174,7 @@ class Runner:
         self, conn: Connection, turn: Turn, emit: Emit | None, admission: turns.Admission
     ) -> Answer:
         graph = with_saver(self.graph, ChatSaver(conn, self.box))
-        config: RunnableConfig = {"configurable": {"thread_id": turn.session}}
+        config: RunnableConfig = {"configurable": {"thread_id": turns.THREAD + turn.session}}
         store: Callable[[Turn, Answer], Awaitable[Answer]] = partial(
             _store, conn, self.replica, not self.idempotent, self.box
         )
@@ -201,14 +201,12 @@ class Runner:
 
     @asynccontextmanager
     async def _alone(self, session: str, start_by: float) -> AsyncIterator[None]:
-        """Wait for this replica's other turns of the session without holding a connection."""
-        lock = self._locks.setdefault(session, asyncio.Lock())
-        async with asyncio.timeout_at(start_by):
-            await lock.acquire()
+        """Wait for this process's other turns of the session without holding a connection; raises Refusal."""
+        await self._sessions.enter(session, start_by)
         try:
             yield
         finally:
-            lock.release()
+            self._sessions.leave(session)
 
     def _unavailable(self, reason: str, progress: Progress) -> Refusal:
         return Refusal(503, reason, retry_after=1, not_applied=not progress.sent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Annotated, Protocol
 
@@ -10,6 +9,7 @@ import httpx
 from opentelemetry.trace import SpanKind
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from . import deadline
 from .breaker import Breaker, BreakerOpen
 from .bulkhead import Bulkhead
 from .errors import NotAsked, Refusal
@@ -49,9 +49,10 @@ class Results(BaseModel):
 
 
 class SearchTool:
-    """One attempt a turn, at most `timeout` seconds, behind a breaker and a bulkhead of its own.
+    """One attempt a turn, behind a breaker and a bulkhead of its own.
 
-    Where it is not `optional`, its failure is the turn's: what a service does that forgot to catch it.
+    It takes at most `timeout` seconds, and no more than the turn has left. Where it is not `optional`, its
+    failure is the turn's: what a service does that forgot to catch it.
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class SearchTool:
         """As Tool."""
         try:
             with self._breaker.guard():
-                async with asyncio.timeout(self._timeout), self._bulkhead.enter():
-                    body = await self._get(question)
+                async with deadline.allowed(self._timeout) as seconds, self._bulkhead.enter():
+                    body = await self._get(question, seconds)
                 found = Results.model_validate_json(body).results
         except (httpx.HTTPError, ValidationError, TooLarge, OSError, BreakerOpen, NotAsked) as error:
             log.warning("the tool did not answer", extra={"error": type(error).__name__})
@@ -86,9 +87,9 @@ class SearchTool:
             raise ToolUnavailable(type(error).__name__) from error
         return [f"{result.title}: {result.snippet}" for result in found[:USED]]
 
-    async def _get(self, question: str) -> bytes:
+    async def _get(self, question: str, seconds: float) -> bytes:
         # Not compressed: an answer must not grow after its size was checked.
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", deadline.HEADER: str(int(seconds * 1000))}
         request = self._client.stream("GET", f"{self._url}/search", params={"q": question}, headers=headers)
         async with request as answer:
             answer.raise_for_status()

@@ -16,10 +16,14 @@ from opentelemetry.trace import SpanKind
 
 from .content import PLAIN, Box
 from .database import Connection
-from .errors import SPENT, Broken, Refusal
+from .errors import BUSY, SPENT, Broken, Refusal
 from .state import HISTORY, LISTED, Answer, Exchange, Turn
 from .tracing import traced
 from .usage import Usage
+
+#: Before a session's name, the name of its thread of checkpoints. Approvals have theirs in the same table
+#: (module `approval`), and a client names its sessions as it likes: none may be the thread of anything else.
+THREAD = "chat:"
 
 # One statement, one commit: the owner, the admission, the stored answer if there is one, and the session's
 # last exchanges, to which nobody adds while the lock is held. It always writes (`touched`), so its commit
@@ -98,7 +102,7 @@ async def lock(conn: Connection, session: str) -> None:
     try:
         await conn.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (session,))
     except psycopg.errors.LockNotAvailable:
-        raise Refusal(503, "another turn of this session is being answered", retry_after=1) from None
+        raise Refusal(503, BUSY, retry_after=1) from None
 
 
 async def unlock(conn: Connection, session: str) -> None:

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .approval import Question
+from .database import UNUSABLE
 from .deadline import heed_cancellation
 from .errors import ModelsUnavailable, Refusal
 from .job_metrics import JobMetrics
 from .leases import Claim, LeaseLost, Leases, Verdict, backoff
 from .logs import trace_id
-from .readiness import UNUSABLE
 from .state import Answer
 from .stream import TROUBLE, Hint, JobStream
 from .usage import NOTHING, Usage
