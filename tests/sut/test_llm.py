@@ -94,7 +94,7 @@ def test_of_two_that_share_a_turns_time_the_second_is_blamed_too() -> None:
     async def slow() -> None:
         await asyncio.Event().wait()
 
-    breakers = [Breaker(name, failures=1) for name in ("primary", "fallback")]
+    breakers = [Breaker(name, failures=1, blame=blamed) for name in ("primary", "fallback")]
     asked = Models(
         [target(FakeModel(before=slow), each.name, breaker=each) for each in breakers], timeout=0.6
     )

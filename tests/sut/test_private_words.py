@@ -61,12 +61,12 @@ def raising(trouble: type[Exception] | None) -> Hook:
 def post(database: Database, path: str, models_fail: type[Exception] | None = None) -> int:
     """Say ASKED to a replica whose models say SAID, or fail; the status."""
     metrics, settings = Metrics(), Settings(node="app-1", zone="a", jwt_secret=SECRET)
-    both = [FakeModel(text=f"{SAID} twice", before=raising(models_fail)) for _ in range(2)]
+    primary, fallback = (FakeModel(text=f"{SAID} twice", before=raising(models_fail)) for _ in range(2))
     if models_fail is not None:
-        for each in both:
+        for each in (primary, fallback):
             # In a stream, after a word of the answer.
             each.fail_after, each.error = 1, models_fail(ASKED)
-    runner = replace(make(database), models=models(*both))
+    runner = replace(make(database), models=models(primary, fallback))
     pool = make_pool("postgresql://nowhere/", name="unused", size=1, check_timeout=1)
     app = make_app(metrics)
     app.state.parts = Parts(settings, metrics, runner, Readiness(pool, NoEmbedder()), {}, FakeIngester())
