@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg_pool import TooManyRequests
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from sut.app.service import consuming, main
 from sut.app.service.config import Settings
@@ -53,8 +53,13 @@ def test_all_pools_fit_into_postgres_even_while_every_process_is_replaced(
 def test_beyond_a_pools_line_a_request_is_refused_at_once() -> None:
     async def go() -> None:
         async with make_pool("host=127.0.0.1 port=1", name="nowhere", size=1, check_timeout=1) as pool:
+            # Those who have given up do not stand in it any more.
+            for _ in range(WAITING + 1):
+                with pytest.raises(PoolTimeout):
+                    await pool.getconn(0.01)
+            before = pool.get_stats().get("requests_waiting", 0)
             waiting = [asyncio.create_task(pool.getconn(60)) for _ in range(WAITING)]
-            while pool.get_stats().get("requests_waiting", 0) < WAITING:
+            while pool.get_stats().get("requests_waiting", 0) < before + WAITING:
                 await asyncio.sleep(0)
             with pytest.raises(TooManyRequests):
                 await pool.getconn(60)

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import AsyncConnection, waiting
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool, PoolTimeout, TooManyRequests
 from psycopg_pool.base import AttemptWithBackoff
 
 from .errors import Broken
@@ -96,6 +96,30 @@ class DroppingConnection(AsyncConnection[DictRow]):
             raise
 
 
+class _Line(AsyncConnectionPool[Connection]):
+    """Bounds those who wait for a connection now.
+
+    psycopg_pool's own `max_waiting` also counts those who have given up, for as long as no connection comes
+    back; and whom it refuses does not make it try to connect. After an outage it would refuse for ever.
+    """
+
+    _in_line = 0
+
+    async def getconn(self, timeout: float | None = None) -> Connection:
+        """See AsyncConnectionPool.getconn; TooManyRequests if WAITING others wait for each connection."""
+        if self._in_line >= WAITING * self.max_size:
+            raise TooManyRequests(f"{self._in_line} wait for the pool {self.name!r}")
+        self._in_line += 1
+        try:
+            return await super().getconn(timeout)
+        finally:
+            self._in_line -= 1
+
+
+class _NullLine(_Line, AsyncNullConnectionPool[Connection]):
+    """The same where a connection is made for each use."""
+
+
 def make_pool(
     dsn: str | Callable[[], str],
     *,
@@ -120,14 +144,13 @@ def make_pool(
             else:
                 await conn.execute("SELECT 1")
 
-    kind = AsyncConnectionPool if pooled else AsyncNullConnectionPool
+    kind = _Line if pooled else _NullLine
     return kind(
         dsn,
         connection_class=DroppingConnection,
         kwargs={**CONNECT, "autocommit": True, "row_factory": dict_row},
         min_size=1 if pooled else 0,
         max_size=size,
-        max_waiting=WAITING * size,
         open=False,
         check=check if checked else None,
         name=name,
