@@ -167,7 +167,9 @@ class Attempt:
             steady(self.running, RESET_LIMIT)
         except SteadyStateError as error:
             self.notes.append(str(error))
-            self._find("steady state", f"within {RESET_LIMIT}", str(error).partition("\n")[0], Verdict.FAIL)
+            # The first line counts the conditions that do not hold, the next ones name them.
+            told = "; ".join(line.strip() for line in str(error).splitlines()[:4])
+            self._find("steady state", f"within {RESET_LIMIT}", told, Verdict.FAIL)
 
     def _stopped(self, reason: str) -> None:
         """Undo at once, from the watching thread: the body may be anywhere. Timing is void, as by a gate."""
