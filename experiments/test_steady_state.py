@@ -32,9 +32,13 @@ def test_a_repeated_key_is_answered_once(client: Call) -> None:
 
 
 def test_every_answer_names_its_degradations_and_its_replica(client: Call) -> None:
-    answer = _chat(client, f"s-{uuid.uuid4()}", str(uuid.uuid4()), f"Who are you? {uuid.uuid4()}").json()
-    assert answer["degraded"] == []
-    assert answer["replica"] in ("app-1", "app-2", "app-3")
+    def whole() -> str | None:
+        answer = _chat(client, f"s-{uuid.uuid4()}", str(uuid.uuid4()), f"Who are you? {uuid.uuid4()}").json()
+        assert answer["replica"] in ("app-1", "app-2", "app-3")
+        return None if answer["degraded"] == [] else f"degraded: {answer['degraded']}"
+
+    # A replica that has only just been started may skip the cache until its breaker has closed again.
+    wait_until("an answer without degradations", whole, limit="20s")
 
 
 def test_a_stream_ends_with_an_event_that_says_so(client: Call) -> None:
