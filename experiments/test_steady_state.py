@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from blackstart.platforms.waiting import wait_until
+
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
