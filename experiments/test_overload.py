@@ -16,8 +16,8 @@ from sut.load import RATES
 SLOW, TURN_S = "900ms", 1.1
 #: Two replicas work on three turns each: chats a second, which leave the machine's processors room.
 CAPACITY = 2 * 3 / TURN_S
-#: Of 26 s of slowness 12 s are a peak; in the others clients come as ever.
-GOODPUT = 0.8 * (12 * CAPACITY + 14 * RATES["chat"]) / 26
+#: Of 26 s of slowness 12 s are a peak: four fifths of the capacity. In the others all who come are answered.
+GOODPUT = (0.8 * 12 * CAPACITY + 14 * RATES["chat"]) / 26
 # What the machine spends on the other kinds would be missing from the peak.
 FEW_OTHERS = {"session": 2.0, "sql-write": 20.0}
 PROVIDERS = BlastRadius(instances=2, zones=3)
@@ -28,7 +28,8 @@ PROVIDERS = BlastRadius(instances=2, zones=3)
     "answered as ever could be, and in time; once the crowd is gone everybody is served, though all else is "
     "as before.",
     runbook="overload",
-    objectives=Objectives(goodput={"chat": GOODPUT}, p99={"chat": "4.5s"}, rto="23s", lost=0, duplicate=0),
+    # The service ends a request after 4.3 s by itself: a bound beyond that would bound nothing.
+    objectives=Objectives(goodput={"chat": GOODPUT}, p99={"chat": "3.5s"}, rto="23s", lost=0, duplicate=0),
     control=Control(variant="no-shedding", breaks="goodput"),
     blast_radius=PROVIDERS,
     load=FEW_OTHERS,
@@ -44,7 +45,7 @@ def test_overload(drill: Drill) -> None:
 @experiment(
     hypothesis="A slow provider holds two turns of a replica: the others are answered elsewhere.",
     runbook="overload",
-    objectives=Objectives(availability={"chat": 0.9}, mode=["fallback-model"], lost=0, duplicate=0),
+    objectives=Objectives(availability={"chat": 0.95}, mode=["fallback-model"], lost=0, duplicate=0),
     control=Control(variant="no-bulkhead", breaks="availability"),
     blast_radius=PROVIDERS,
     load=FEW_OTHERS,
