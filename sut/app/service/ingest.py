@@ -13,11 +13,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from .content import PLAIN, Box, Unreadable
-from .database import TROUBLE, Connection, Pool
+from .database import UNUSABLE, Connection, Pool
 from .deadline import OVER, current, over
 from .embedding import (
     Embedded,
@@ -97,7 +94,7 @@ class Ingester:
         except OtherSpace as error:
             log.error("embeddings refused", extra={"reason": str(error)})
             raise Refusal(502, str(error), not_applied=True) from error
-        except (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError) as error:
+        except UNUSABLE as error:
             log.warning("documents not taken in", extra={"error": type(error).__name__})
             if over():
                 raise Refusal(504, OVER, not_applied=not sent) from error
@@ -143,8 +140,7 @@ async def admit_space(conn: Connection, fresh: Embedded, *, one_space: bool = Tr
 async def embed_documents(pool: Pool, embedder: Embedder, box: Box = PLAIN) -> bool:
     """Give every document its vector; False while some have none.
 
-    What no key opens is left without. Raises OtherSpace, PROVIDER_ERRORS, TROUBLE, PoolTimeout or
-    psycopg.Error.
+    What no key opens is left without. Raises OtherSpace, PROVIDER_ERRORS or UNUSABLE.
     """
     async with pool.connection(timeout=1.0) as conn:
         rows = await (await conn.execute(BARE)).fetchall()

@@ -7,11 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from .content import PLAIN, Box
-from .database import TROUBLE, Connection, Pool
+from .database import UNUSABLE, Connection, Pool
 from .deadline import heed_cancellation
 from .embedding import Embedder, OtherSpace
 from .ingest import embed_documents
@@ -19,7 +16,6 @@ from .llm import PROVIDER_ERRORS
 from .schema import ensure_schema
 
 log = logging.getLogger(__name__)
-UNUSABLE = (*TROUBLE, psycopg.Error, PoolTimeout, TimeoutError)
 LIMIT = 3.0  # seconds, for one look or one round of vectors
 CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8 AS seconds"
 
