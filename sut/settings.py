@@ -16,7 +16,7 @@ ZONES = ("a", "b", "c")
 
 #: Requests that one user may make in a second, over all replicas, and at once. The load is one user, whose
 #: closing reads come all at once and are tried again.
-USER_RATE, USER_BURST = 30, 60
+USER_RATE, USER_BURST = 20, 40
 
 #: The disk of a Postgres node: data and log. Some 300 MiB of it are used when an hour of drills is over.
 POSTGRES_DISK = "/var/lib/postgresql/17"
