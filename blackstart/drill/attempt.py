@@ -305,15 +305,15 @@ class Attempt:
         if self.role is not Role.PLACEBO and not met:
             self._find("premise", what, "did not come about", Verdict.UNKNOWN)
 
-    def observe(self, until: Until | None, limit_s: float) -> None:
+    def observe(self, until: Until | None, limit_s: float) -> bool:
         """See Drill.observe."""
         if self.role is Role.PLACEBO:
             self.hold(PLACEBO_S)
-            return
+            return True
         if until is not None:
             self._await(until, limit_s)
             limit_s = CLIENT_LIMIT_S
-        self._settle("while the fault was in force", max(limit_s, SETTLE_S + 1))
+        return self._settle("while the fault was in force", max(limit_s, SETTLE_S + 1))
 
     def _await(self, until: Until, limit_s: float) -> None:
         until.begin(self._before)
@@ -331,7 +331,7 @@ class Attempt:
         text = f"not within {human(limit_s)}; last seen: {last}"
         self._find("observe", until.describe(), text, Verdict.FAIL)
 
-    def _settle(self, when: str, limit_s: float) -> None:
+    def _settle(self, when: str, limit_s: float) -> bool:
         """Wait for clients that are well for a while; a stack that stays ill is a finding, not an error."""
         try:
             self.load.wait_clean(SETTLE_S, 0.99, limit_s, unless=self.stop.asked.is_set)
@@ -339,6 +339,8 @@ class Attempt:
             if not self.load.alive:
                 raise
             self.notes.append(f"clients were not well again {when}: {error}")
+            return False
+        return True
 
     # -- events ---------------------------------------------------------------------------------------
 

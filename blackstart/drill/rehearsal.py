@@ -159,13 +159,14 @@ class RehearsedDrill:
                 now_s = step.at_s
             step.deed.perform(stage)
 
-    def observe(self, until: Until | None = None, limit: Duration = "30s") -> None:
+    def observe(self, until: Until | None = None, limit: Duration = "30s") -> bool:
         """See Drill.observe."""
         if until is not None:
             injected = bool(self._rehearsal.faults)
             until.begin({s: _anyone(r.roles) for s, r in self._declared.roles.items()} if injected else {})
         words = until.describe() if until is not None else ""
         self._write(Step("observe", until=words, limit_s=seconds(limit)))
+        return True
 
     def hold(self, duration: Duration) -> None:
         """See Drill.hold."""

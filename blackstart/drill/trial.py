@@ -72,9 +72,12 @@ class Drill:
         """
         Player(self._current()).play(schedule)
 
-    def observe(self, until: Until | None = None, limit: Duration = "30s") -> None:
-        """Watch until the condition is met and the clients have recovered, at most `limit` for the former."""
-        self._current().observe(until, seconds(limit))
+    def observe(self, until: Until | None = None, limit: Duration = "30s") -> bool:
+        """Watch until the condition is met and the clients have recovered, at most `limit` for the former.
+
+        Returns whether the clients have; a placebo, and who only rehearses, is told that they have.
+        """
+        return self._current().observe(until, seconds(limit))
 
     def hold(self, duration: Duration) -> None:
         """Keep everything as it is for `duration`, under load: a longer baseline, or a fault that lasts."""
