@@ -149,6 +149,11 @@ VARIANTS = (
     ),
     Variant("no-cache-fallback", "errors of the cache are not caught", **_without("cache-fallback", *APPS)),
     Variant("no-cache-timeout", "the cache is waited for for a minute", **_without("cache-timeout", *APPS)),
+    Variant(
+        "no-throttle-check",
+        "no replica minds that it is denied the processor",
+        **_without("throttle-check", *APPS),
+    ),
     Variant("no-clock-check", "no replica compares its clock", **_without("clock-check", *APPS)),
     Variant("no-breakers", "no breaker ever opens", **_without("breakers", *APPS)),
     Variant("crowded-probes", "a half-open breaker lets every call through", **_without("one-probe", *APPS)),

@@ -51,6 +51,7 @@ PROTECTIONS = frozenset(
         "stream-end",
         "stream-fallback",
         "stream-reset",
+        "throttle-check",
         "tool-breaker",
         "tool-fallback",
     }

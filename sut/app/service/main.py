@@ -44,6 +44,7 @@ from .readiness import Readiness
 from .retrieval import VectorRetriever
 from .runner import Runner
 from .secretfiles import CONTENT_KEYS, DATABASE_PASSWORD, JWT_KEYS, TLS_CA, plant, token_keys
+from .throttling import Throttling
 from .tool import SearchTool
 
 log = logging.getLogger(__name__)
@@ -136,8 +137,13 @@ def make_service(settings: Settings) -> FastAPI:
         )
         # A worker asks for no tokens, and its leases are timed by the database.
         minding = not working and "clock-check" not in settings.without
+        denied = Throttling().share if not working and "throttle-check" not in settings.without else None
         readiness = Readiness(
-            probes, batches, skew=settings.clock_skew if minding else None, box=settings.box
+            probes,
+            batches,
+            skew=settings.clock_skew if minding else None,
+            box=settings.box,
+            throttled=denied,
         )
         runner = Runner(
             pool,

@@ -26,6 +26,7 @@ class Readiness:
     `settled` seconds pass between looks while ready, `eager` seconds while not. With `skew`, a process whose
     wall clock is further than so many seconds from the database's is not ready: the clock tells whose token
     has expired. Should it be the database's that is wrong, all are out, and the front asks them all the same.
+    So it does where all are `throttled` for more than the share `starved` of the time: too slow for a turn.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class Readiness:
         skew: float | None = None,
         wall: Callable[[], float] = time.time,
         box: Box = PLAIN,
+        throttled: Callable[[], float] | None = None,
+        starved: float = 0.5,
     ) -> None:
         self._pool = pool
         self._embedder = embedder
@@ -46,6 +49,8 @@ class Readiness:
         self._skew = skew
         self._wall = wall
         self._box = box
+        self._throttled = throttled
+        self._starved = starved
         self._wake = asyncio.Event()
         self._schema = False
         self.reason: str | None = "starting"
@@ -81,6 +86,8 @@ class Readiness:
         await _until(self._embed_once, every=1.0)
 
     async def _look(self) -> str | None:
+        if self._throttled is not None and (share := self._throttled()) > self._starved:
+            return f"processor: throttled for {share:.0%} of the last seconds"
         # The pool's check, run by this checkout, is the assertion that the server accepts writes.
         async with self._pool.connection(timeout=1.0) as conn:
             if not self._schema:
