@@ -80,4 +80,21 @@ class Untouched:
 
 def test_a_starved_replica_says_why_it_is_not_ready() -> None:
     readiness = Readiness(cast(Pool, Untouched()), NoEmbedder(), throttled=lambda: 0.87)
-    assert asyncio.run(readiness._look()) == "processor: throttled for 87% of the last seconds"
+    assert asyncio.run(readiness._look()) == "processor: throttled by its own limit"
+
+
+def test_who_is_starved_stays_out_until_next_to_nothing_is_denied() -> None:
+    shares = iter([0.87, 0.3, 0.06])
+    readiness = Readiness(cast(Pool, Untouched()), NoEmbedder(), throttled=lambda: next(shares))
+    for _ in range(3):
+        assert asyncio.run(readiness._look()) is not None
+
+
+@pytest.mark.parametrize("shares", [[0.5], [0.87, 0.05]])
+def test_who_is_not_starved_goes_on_to_ask_the_database(shares: list[float]) -> None:
+    told = iter(shares)
+    readiness = Readiness(cast(Pool, Untouched()), NoEmbedder(), throttled=lambda: next(told))
+    for _ in shares[1:]:
+        asyncio.run(readiness._look())
+    with pytest.raises(AssertionError, match="asked the database"):
+        asyncio.run(readiness._look())

@@ -17,6 +17,8 @@ from .schema import ensure_schema
 
 log = logging.getLogger(__name__)
 LIMIT = 3.0  # seconds, for one look or one round of vectors
+#: Who has no turns left needs little, and is throttled less than it will be with them.
+LEAVES, RETURNS = 0.5, 0.05
 CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8 AS seconds"
 
 
@@ -26,7 +28,7 @@ class Readiness:
     `settled` seconds pass between looks while ready, `eager` seconds while not. With `skew`, a process whose
     wall clock is further than so many seconds from the database's is not ready: the clock tells whose token
     has expired. Should it be the database's that is wrong, all are out, and the front asks them all the same.
-    So it does where all are `throttled` for more than the share `starved` of the time: too slow for a turn.
+    So it does where all are `throttled`, which gives the share of the time: above LEAVES a turn takes too long.
     """
 
     def __init__(
@@ -40,7 +42,6 @@ class Readiness:
         wall: Callable[[], float] = time.time,
         box: Box = PLAIN,
         throttled: Callable[[], float] | None = None,
-        starved: float = 0.5,
     ) -> None:
         self._pool = pool
         self._embedder = embedder
@@ -50,7 +51,7 @@ class Readiness:
         self._wall = wall
         self._box = box
         self._throttled = throttled
-        self._starved = starved
+        self._starved = False
         self._wake = asyncio.Event()
         self._schema = False
         self.reason: str | None = "starting"
@@ -86,8 +87,10 @@ class Readiness:
         await _until(self._embed_once, every=1.0)
 
     async def _look(self) -> str | None:
-        if self._throttled is not None and (share := self._throttled()) > self._starved:
-            return f"processor: throttled for {share:.0%} of the last seconds"
+        if self._throttled is not None:
+            self._starved = self._throttled() > (RETURNS if self._starved else LEAVES)
+        if self._starved:
+            return "processor: throttled by its own limit"
         # The pool's check, run by this checkout, is the assertion that the server accepts writes.
         async with self._pool.connection(timeout=1.0) as conn:
             if not self._schema:
