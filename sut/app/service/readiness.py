@@ -28,7 +28,7 @@ class Readiness:
     `settled` seconds pass between looks while ready, `eager` seconds while not. With `skew`, a process whose
     wall clock is further than so many seconds from the database's is not ready: the clock tells whose token
     has expired. Should it be the database's that is wrong, all are out, and the front asks them all the same.
-    So it does where all are `throttled`, which gives the share of the time: above LEAVES a turn takes too long.
+    So it does where all are `throttled` (the share of the time): above LEAVES a turn takes too long.
     """
 
     def __init__(
