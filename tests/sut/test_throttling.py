@@ -83,18 +83,18 @@ def test_a_starved_replica_says_why_it_is_not_ready() -> None:
     assert asyncio.run(readiness._look()) == "processor: throttled by its own limit"
 
 
-def test_who_is_starved_stays_out_until_next_to_nothing_is_denied() -> None:
-    shares = iter([0.87, 0.3, 0.06])
-    readiness = Readiness(cast(Pool, Untouched()), NoEmbedder(), throttled=lambda: next(shares))
-    for _ in range(3):
-        assert asyncio.run(readiness._look()) is not None
-
-
-@pytest.mark.parametrize("shares", [[0.5], [0.87, 0.05]])
-def test_who_is_not_starved_goes_on_to_ask_the_database(shares: list[float]) -> None:
-    told = iter(shares)
-    readiness = Readiness(cast(Pool, Untouched()), NoEmbedder(), throttled=lambda: next(told))
-    for _ in shares[1:]:
+def test_who_was_starved_is_tried_again_after_half_a_minute() -> None:
+    now, share = 100.0, 0.87
+    readiness = Readiness(cast(Pool, Untouched()), NoEmbedder(), throttled=lambda: share, clock=lambda: now)
+    assert asyncio.run(readiness._look()) is not None
+    share, now = 0.0, 129.9
+    assert asyncio.run(readiness._look()) is not None
+    now = 130.0
+    with pytest.raises(AssertionError, match="asked the database"):
         asyncio.run(readiness._look())
+
+
+def test_who_is_throttled_half_of_the_time_stays() -> None:
+    readiness = Readiness(cast(Pool, Untouched()), NoEmbedder(), throttled=lambda: 0.5)
     with pytest.raises(AssertionError, match="asked the database"):
         asyncio.run(readiness._look())

@@ -17,8 +17,10 @@ from .schema import ensure_schema
 
 log = logging.getLogger(__name__)
 LIMIT = 3.0  # seconds, for one look or one round of vectors
-#: Who has no turns left needs little, and is throttled less than it will be with them.
-LEAVES, RETURNS = 0.5, 0.05
+STARVED = 0.5
+#: Who gets no turns needs next to nothing, and cannot tell how it will be with them: a while is waited before
+#: it is tried, as outlier detection does.
+OUT_S = 30.0
 CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8 AS seconds"
 
 
@@ -28,7 +30,7 @@ class Readiness:
     `settled` seconds pass between looks while ready, `eager` seconds while not. With `skew`, a process whose
     wall clock is further than so many seconds from the database's is not ready: the clock tells whose token
     has expired. Should it be the database's that is wrong, all are out, and the front asks them all the same.
-    So it does where all are `throttled` (the share of the time): above LEAVES a turn takes too long.
+    So it does where all are `throttled` (the share of the time): above STARVED a turn takes too long.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Readiness:
         wall: Callable[[], float] = time.time,
         box: Box = PLAIN,
         throttled: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._embedder = embedder
@@ -51,7 +54,8 @@ class Readiness:
         self._wall = wall
         self._box = box
         self._throttled = throttled
-        self._starved = False
+        self._clock = clock
+        self._out_until = clock()
         self._wake = asyncio.Event()
         self._schema = False
         self.reason: str | None = "starting"
@@ -88,9 +92,11 @@ class Readiness:
 
     async def _look(self) -> str | None:
         if self._throttled is not None:
-            self._starved = self._throttled() > (RETURNS if self._starved else LEAVES)
-        if self._starved:
-            return "processor: throttled by its own limit"
+            share, now = self._throttled(), self._clock()
+            if share > STARVED:
+                self._out_until = now + OUT_S
+            if now < self._out_until:
+                return "processor: throttled by its own limit"
         # The pool's check, run by this checkout, is the assertion that the server accepts writes.
         async with self._pool.connection(timeout=1.0) as conn:
             if not self._schema:
