@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from blackstart.drill.console import wait_for_enter
 from blackstart.drill.gates import Gates, StealGate
 from blackstart.drill.placebo import NotInjected
-from blackstart.drill.record import keep_logs, note_fault, write_run
+from blackstart.drill.record import keep_logs, note_fault, trial_event, write_run
 from blackstart.drill.result import Result
 from blackstart.drill.until import Until
 from blackstart.drill.weakening import strengthen, weaken
@@ -90,9 +90,7 @@ class Attempt:
             self.events = EventWriter(self.folder / "events.jsonl", self._clock)
             stack.callback(self.events.close)
             self.gates = Gates(self.events.write)
-            told = {"number": self.drill.trial, "expects_alert": self.spec.expects_alert}
-            control = self.drill.control.to_dict() if self.drill.control else {}
-            self.events.write("drill", "trial", role=self.role.value, **told, **control)
+            self.events.write("drill", "trial", **trial_event(self.drill, wall))
             self.events.write("drill", "objectives", objectives=self._objectives())
             self._observe_components(stack)
             journal = Journal(self.running.run_id)

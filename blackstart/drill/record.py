@@ -17,6 +17,7 @@ from blackstart.report.redact import redact, redact_deep
 
 if TYPE_CHECKING:
     from blackstart.drill.attempt import Attempt
+    from blackstart.drill.trial import Drill
     from blackstart.stack.running import RunningStack
 
 _PACKAGES = (
@@ -30,6 +31,23 @@ _PACKAGES = (
     "asyncpg",
     "redis",
 )
+
+
+def trial_event(drill: Drill, started: datetime) -> dict[str, Any]:
+    """The fields of the event `trial`: which one it is, as `run.json` must say it too."""
+    spec, control = drill.experiment, drill.control
+    told = {
+        "role": drill.role.value,
+        "number": drill.trial,
+        "experiment": spec.name,
+        "hypothesis": spec.hypothesis,
+        "controls": [each.variant for each in spec.controls],
+        "expects_alert": spec.expects_alert,
+        "started": started.isoformat(),
+        **(control.to_dict() if control else {}),
+    }
+    masked: dict[str, Any] = redact_deep(told, drill.session.running.stack.secrets)
+    return masked
 
 
 def note_fault(

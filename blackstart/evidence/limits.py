@@ -49,6 +49,10 @@ def _always(facts: Facts) -> Iterator[str]:
         "Evidence is made of the trials that were in the run's folder. One that was taken out as a whole "
         "before that is not seen, unless it leaves a gap in the numbers of a drill's trials: a gap is told."
     )
+    yield (
+        "Stack, configuration, versions, host, seeds, commands, notes and how long a whole trial took are as "
+        "the drilling machine recorded them in each run.json: no history shows them."
+    )
     yield "Who carried the drills out, watched and approved them is for people to fill in, below."
 
 

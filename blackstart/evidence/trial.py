@@ -21,6 +21,8 @@ Event = Mapping[str, Any]
 
 #: What the objectives bound that a target is compared with, where no target was given for the whole run.
 _BOUNDED = ("rto", "rpo")
+#: A fault is stamped for run.json and for the events one after the other: at most so many seconds apart.
+_STAMPED_S = 1.0
 
 
 def trial(folder: Path, path: str, run: Mapping[str, Any], targets: Mapping[str, str]) -> Facts:
@@ -32,9 +34,11 @@ def trial(folder: Path, path: str, run: Mapping[str, Any], targets: Mapping[str,
     found = evaluate(folder)
     events = found.figures.events.lines
     _is_the_trial(folder, run, events)
+    faults = _faults(events)
     control = run["control"] if run["role"] == "control" else None
     proof = control_verdict(found.findings, str(control["breaks"])) if control else found.verdict
     _agree(folder, run, found, proof)
+    _agree_on_faults(folder, run, faults)
     return {
         "path": path,
         "stack": str(run["stack"]["name"] or ""),
@@ -51,7 +55,7 @@ def trial(folder: Path, path: str, run: Mapping[str, Any], targets: Mapping[str,
         "check": found.checked(),
         "findings": [_told(f) for f in found.findings],
         "targets": _targets(found, targets, str(run["role"])),
-        "faults": [_fault(each) for each in run["faults"] if each.get("source", "fault") == "fault"],
+        "faults": [_fault(each) for each in faults],
         "episode_s": found.figures.episodes[0].begin / 1e9 if found.figures.episodes else None,
         "restores": [_restore(e) for e in events if _is(e, "restore", "restored")],
         "steps": [_step(step) for step in steps_of(events)],
@@ -71,7 +75,7 @@ def counted(drill: Mapping[str, Any], role: str) -> list[Facts]:
 def _is_the_trial(folder: Path, run: Mapping[str, Any], events: Iterable[Event]) -> None:
     """EvidenceError where run.json calls the trial another one than its events do: what counts hangs on it.
 
-    Events of an earlier version tell the role alone.
+    Events of earlier versions tell less; what they do not tell is not compared.
     """
     trials = [event for event in events if _is(event, "drill", "trial")]
     role = run["role"]
@@ -85,6 +89,10 @@ def _is_the_trial(folder: Path, run: Mapping[str, Any], events: Iterable[Event])
     called = {
         "role": role,
         "number": run["trial"],
+        "started": run["started"],
+        "experiment": run["experiment"]["name"],
+        "hypothesis": run["experiment"]["hypothesis"],
+        "controls": [each["variant"] for each in run["experiment"]["controls"]],
         **{n: control.get(n) for n in ("variant", "breaks", "at")},
     }
     told = trials[-1] if trials else {}
@@ -120,6 +128,44 @@ def _agree(folder: Path, run: Mapping[str, Any], found: Evaluation, proof: Verdi
             f"says that the trial was void and run again (superseded), and its history gives {proof.value}: "
             "only one that is unknown is run again",
         )
+
+
+def _faults(events: Iterable[Event]) -> list[Facts]:
+    """The faults as the events tell them, in the form of run.json; times in seconds since the start."""
+    found: list[Facts] = []
+    for event in events:
+        same = [each for each in found if each["fault"] == event.get("fault")]
+        if _is(event, "fault", "begin"):
+            told = {name: event.get(name) for name in ("fault", "targets", "bite")}
+            found.append({**told, "begin_s": event["time"] / 1e9, "end_s": None})
+        elif _is(event, "fault", "end"):
+            next(each for each in same if each["end_s"] is None)["end_s"] = event["time"] / 1e9
+        elif _is(event, "injection", "bite") and same:
+            same[-1]["bite"] = event.get("bite")
+    return found
+
+
+def _agree_on_faults(folder: Path, run: Mapping[str, Any], faults: Iterable[Facts]) -> None:
+    """EvidenceError where run.json lists other faults than the events; the two are stamped one by one."""
+    listed = [each for each in run["faults"] if each.get("source", "fault") == "fault"]
+    if _named(listed) != _as_recorded(_named(faults)) or not all(
+        _near(one.get(end), other[end])
+        for one, other in zip(listed, faults, strict=True)
+        for end in ("begin_s", "end_s")
+    ):
+        raise EvidenceError(
+            str(folder / "run.json"),
+            "its faults differ from those of the events (events.jsonl): one of them was changed after the "
+            "trial",
+        )
+
+
+def _named(faults: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
+    return [[each.get(name) for name in ("fault", "targets", "bite")] for each in faults]
+
+
+def _near(one: float | None, other: float | None) -> bool:
+    return one == other if one is None or other is None else abs(one - other) <= _STAMPED_S
 
 
 def _as_recorded(data: Any) -> Any:

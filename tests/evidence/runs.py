@@ -77,7 +77,12 @@ def add(trial: Path, *events: dict[str, Any]) -> None:
 def named(trial: Path, role: str, number: int = 1) -> None:
     """Let the events say which trial it is, as a drill does at its start."""
     control = {"variant": "async-replication", "breaks": "lost"} if role == "control" else {}
-    add(trial, at(0.0, "drill", "trial", role=role, number=number, expects_alert=None, **control))
+    run = json.loads((trial / "run.json").read_text())
+    spec = run["experiment"]
+    what = {"experiment": spec["name"], "hypothesis": spec["hypothesis"], "started": run["started"]}
+    controls = [each["variant"] for each in spec["controls"]]
+    told = {"role": role, "number": number, "controls": controls, "expects_alert": None, **what, **control}
+    add(trial, at(0.0, "drill", "trial", **told))
 
 
 def restored() -> list[dict[str, Any]]:

@@ -245,8 +245,67 @@ def test_a_trial_cannot_be_called_another_than_its_events_say(
     own_run: Path, tmp_path: Path, change: dict[str, Any], differs: str
 ) -> None:
     edit(failed(own_run), **change)
-    with pytest.raises(EvidenceError, match=f"its {differs} differs from what events.jsonl says"):
+    with pytest.raises(EvidenceError, match=f"its {differs} differs from what"):
         build(own_run, tmp_path / "out", KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "differs"),
+    [
+        ("name", "test_another", "experiment"),
+        ("hypothesis", "Nothing is ever lost.", "hypothesis"),
+        ("controls", [], "controls"),
+    ],
+)
+def test_what_a_trial_was_to_show_is_what_its_events_say(
+    own_run: Path, tmp_path: Path, name: str, said: Any, differs: str
+) -> None:
+    trial = failed(own_run)
+    spec = json.loads((trial / "run.json").read_text())["experiment"]
+    edit(trial, experiment={**spec, name: said})
+    with pytest.raises(EvidenceError, match=f"its {differs} differs from what"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+def test_a_trial_began_when_its_events_say(own_run: Path, tmp_path: Path) -> None:
+    edit(failed(own_run), started="2026-02-15T09:30:00Z")
+    with pytest.raises(EvidenceError, match="its started differs from what"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fault": {"kind": "zone_lost", "target": "a"}},
+        {"targets": ["everything"]},
+        {"bite": "the whole zone was gone"},
+        {"begin_s": 2.0},
+        {"end_s": None},
+        None,
+    ],
+)
+def test_faults_are_those_of_the_events(own_run: Path, tmp_path: Path, change: dict[str, Any] | None) -> None:
+    trial = own_run / DRILL / "trial-1"
+    (fault,) = json.loads((trial / "run.json").read_text())["faults"]
+    edit(trial, faults=[] if change is None else [{**fault, **change}])
+    with pytest.raises(EvidenceError, match="its faults differ from those of the events"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+def test_a_fault_that_was_added_to_those_of_the_events_is_refused(own_run: Path, tmp_path: Path) -> None:
+    placebo = own_run / DRILL / "placebo"
+    edit(placebo, faults=json.loads((own_run / DRILL / "trial-1" / "run.json").read_text())["faults"])
+    with pytest.raises(EvidenceError, match="its faults differ"):
+        build(own_run, tmp_path / "out", KEY)
+
+
+def test_a_fault_is_told_with_the_bite_that_came_later(own_run: Path, tmp_path: Path) -> None:
+    trial = own_run / DRILL / "trial-1"
+    (fault,) = json.loads((trial / "run.json").read_text())["faults"]
+    add(trial, at(8.1, "injection", "bite", fault=fault["fault"], bite="gone after 80 ms"))
+    edit(trial, faults=[{**fault, "source": "fault", "bite": "gone after 80 ms"}])
+    (told,) = the_drill(build(own_run, tmp_path / "out", KEY).facts)["trials"][0]["faults"]
+    assert told["bite"] == "gone after 80 ms"
 
 
 def test_a_control_must_break_what_its_events_say(own_run: Path, tmp_path: Path) -> None:
@@ -284,8 +343,12 @@ def test_no_secret_is_in_any_file(tmp_path: Path) -> None:
 
 
 def test_the_date_is_the_runs_in_universal_time(own_run: Path, tmp_path: Path) -> None:
+    late = "2026-01-15T23:30:00-05:00"
     for trial in (own_run / DRILL).iterdir():
-        edit(trial, started="2026-01-15T23:30:00-05:00")
+        events = trial / "events.jsonl"
+        was = json.loads((trial / "run.json").read_text())["started"]
+        events.write_text(events.read_text().replace(f'"started": "{was}"', f'"started": "{late}"'))
+        edit(trial, started=late)
     assert build(own_run, tmp_path / "out", KEY).facts["date"] == "2026-01-16"
     edit(own_run / DRILL / "trial-1", started=None)
     with pytest.raises(EvidenceError, match="evidence must have a date"):
