@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from blackstart.runbook.parse import read_runbook
+from sut.app.service.content import Box, keys
+from sut.settings import CONTENT_KEY, NEXT_CONTENT_KEY
 
 ROOT = Path(__file__).parents[2]
 #: Where the log is, its oldest segment that is of the timeline of now, and the one that is written.
@@ -28,6 +32,11 @@ case $all in
   *'--rmgr=Heap --relation=1663/16384/16500 {OLDEST} {NEWEST}') cat "$LOGS/heap"; exit 1 ;;
   *'pg_waldump -p {PLACE} --rmgr=Transaction'*' {OLDEST} {NEWEST}') cat "$LOGS/transactions"; exit 1 ;;
   'ps '*) echo "${{PS:-}}" ;;
+  'port '*) echo 127.0.0.1:1 ;;
+  *'max(at)'*|*check-archiving) ;;
+  *inspect*bs-r1-app-1) echo 2026-01-31T12:00:00.123456789Z ;;
+  *"at < '2026-01-31T12:00:00.123456789Z' ORDER BY seq DESC"*) echo "$ANSWER" ;;
+  'exec -i bs-r1-app-1 python -c'*) exec "$PYTHON" -c "$6" ;;
   *) echo "unexpected: $all" >&2; exit 1 ;;
 esac
 """
@@ -170,3 +179,38 @@ def test_a_cluster_of_which_a_node_is_there_is_not_restored_over(
     done = follow("postgres-lost", "gone", env={**host, "PS": there})
     assert (done.returncode == 0) is goes_on
     assert goes_on or "look at its disk first" in done.stdout
+
+
+def seen_to_be_readable(
+    host: dict[str, str], folder: Path, answer: str, opens: str
+) -> subprocess.CompletedProcess[str]:
+    """The black start's verification, where that is the newest turn of before and those are the keys."""
+    (folder / "content-keys").write_text(opens)
+    curl = folder / "curl"
+    curl.write_text("#!/bin/sh\n")
+    curl.chmod(0o755)
+    own = {"ANSWER": answer, "SECRETS_DIR": str(folder), "PYTHON": sys.executable}
+    return follow("black-start", "verify", env={**host, **own, "NEW": "pg-1", "REPO": "bs-r1-repo-1"})
+
+
+@pytest.mark.parametrize(
+    ("opens", "well"), [(f"{NEXT_CONTENT_KEY}\n{CONTENT_KEY}\n", True), (CONTENT_KEY, False)]
+)
+def test_a_black_start_without_the_newest_key_of_content_is_not_said_to_be_well(
+    host: dict[str, str], tmp_path: Path, opens: str, well: bool
+) -> None:
+    answer = Box(lambda: keys(NEXT_CONTENT_KEY)).seal("the answer")
+    done = seen_to_be_readable(host, tmp_path, answer, opens)
+    assert (done.returncode == 0) is well, done.stderr
+    assert ("can be read" in done.stdout) is well
+    assert ("no key of the bundle opens the newest turn" in done.stderr) is not well
+    assert "the answer" not in done.stdout
+
+
+@pytest.mark.parametrize("answer", ["", "in plain words"])
+def test_a_black_start_without_sealed_content_says_that_no_key_was_tried(
+    host: dict[str, str], tmp_path: Path, answer: str
+) -> None:
+    done = seen_to_be_readable(host, tmp_path, answer, Fernet.generate_key().decode())
+    assert done.returncode == 0, done.stderr
+    assert "no sealed turn of before" in done.stdout
