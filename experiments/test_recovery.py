@@ -20,6 +20,7 @@ from fixtures.disasters import (
     compromised,
     made_whole,
     nearest,
+    passwords_amiss,
     recent_page,
     recovered_in_step,
     sealed,
@@ -36,7 +37,7 @@ from fixtures.recovery import (
     rows,
     rows_recovered,
 )
-from fixtures.users import new_token
+from fixtures.users import new_token, sealed_otherwise
 from sut.recovery import backups
 from sut.recovery.settings import REPOSITORY, SIDE
 
@@ -204,7 +205,8 @@ def test_vector_index_lost(drill: Drill) -> None:
     "is recovered.",
     runbook="credentials-compromised",
     objectives=Objectives(
-        availability=GOES_ON,
+        # The load's own writer keeps the old password: a connection that it has to make anew is refused.
+        availability={"chat": 0.9, "session": 0.9},
         wrong_answers=0,
         rows_missing=0,
         rows_changed=0,
@@ -212,7 +214,7 @@ def test_vector_index_lost(drill: Drill) -> None:
         lost=0,
         duplicate=0,
     ),
-    # It covers the keys of tokens alone: without the new password and key of content all goes on for now.
+    # It covers the keys of tokens: tokens by the new one are refused, and the other two are counted besides.
     control=Control(variant="no-secret-reload", breaks="wrong_answers"),
     prepare=backed_up,
 )
@@ -226,7 +228,9 @@ def test_credentials_compromised(drill: Drill) -> None:
         steps = ("find", "sessions", "shut-out", "rotate", "seal", "refused")
         if drill.follow("credentials-compromised", *steps, env={"ROLE": ROLE, "LEAKED": LEAKED}).ran:
             replies = [ask(sample, question(), bearer=new_token()) for _ in range(9)]
-            drill.count("wrong_answers", sum(reply.status != 200 for reply in replies))
+            refused = sum(reply.status != 200 for reply in replies)
+            amiss = sealed_otherwise(sample, replies) + passwords_amiss(sample)
+            drill.count("wrong_answers", refused + amiss)
         merged_back(drill, {"TYPE": "lsn", "SINCE": since}, before, deleted, later)
     drill.observe(limit="30s")
 
