@@ -31,6 +31,7 @@ case $all in
   *"interval '1 microsecond'"*) echo "$all" | sed "s/.*timestamptz '\([^']*\)'.*/before \1/" ;;
   *'--rmgr=Heap --relation=1663/16384/16500 {OLDEST} {NEWEST}') cat "$LOGS/heap"; exit 1 ;;
   *'pg_waldump -p {PLACE} --rmgr=Transaction'*' {OLDEST} {NEWEST}') cat "$LOGS/transactions"; exit 1 ;;
+  *restore-cluster*) echo "asked: ${{all#*restore-cluster }}" ;;
   'ps '*) echo "${{PS:-}}" ;;
   'port '*) echo 127.0.0.1:1 ;;
   *'max(at)'*|*check-archiving) ;;
@@ -142,9 +143,9 @@ def test_the_moment_of_a_drop_is_that_of_the_last_transaction_that_removed_files
     host: dict[str, str], tmp_path: Path, runbook: str
 ) -> None:
     (tmp_path / "transactions").write_text(DROPPED)
-    done = follow(runbook, "find", "moment", env=host, show="$TARGET")
+    done = follow(runbook, "find", "moment", env=host, show="$AIM ${TARGET:-}")
     assert done.returncode == 0, done.stderr
-    assert "shown: before 2026-01-31 12:00:07.654321 UTC" in done.stdout
+    assert "shown: before 2026-01-31 12:00:07.654321 UTC \n" in done.stdout
 
 
 @pytest.mark.parametrize("told", [DROPPED, ""])
@@ -154,7 +155,7 @@ def test_a_moment_of_ones_own_overrules_what_is_found(
 ) -> None:
     (tmp_path / "transactions").write_text(told)
     wanted = "2026-01-31 11:00:00+00"
-    done = follow(runbook, "find", "moment", env={**host, "TARGET": wanted}, show="$TARGET")
+    done = follow(runbook, "find", "moment", env={**host, "TARGET": wanted}, show="$AIM")
     assert f"shown: {wanted}" in done.stdout, done.stderr
 
 
@@ -214,3 +215,38 @@ def test_a_black_start_without_sealed_content_says_that_no_key_was_tried(
     done = seen_to_be_readable(host, tmp_path, answer, Fernet.generate_key().decode())
     assert done.returncode == 0, done.stderr
     assert "no sealed turn of before" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("env", "asked"),
+    [
+        ({"BEFORE_TIME": "then", "COMMIT_LSN": "0/3"}, "--type time --target then"),
+        ({"BEFORE_TIME": "then", "COMMIT_LSN": "0/3", "TYPE": "lsn"}, "--type lsn --target 0/3"),
+        ({"BEFORE_TIME": "then", "TARGET": "earlier"}, "--type time --target earlier"),
+        (
+            {"TYPE": "name", "TARGET": "before-release-7", "SET": "20260131-000000F"},
+            "--type name --target before-release-7 --set 20260131-000000F",
+        ),
+    ],
+)
+def test_a_copy_goes_to_the_moment_that_was_found_or_set(
+    host: dict[str, str], env: dict[str, str], asked: str
+) -> None:
+    done = follow("rows-deleted", "copy", env={**host, "SIDE": "side", **env}, show="${TARGET:-none}")
+    assert f"asked: --only copy {asked}\n" in done.stdout, done.stderr
+    assert f"shown: {env.get('TARGET', 'none')}" in done.stdout
+
+
+def test_a_point_in_the_log_has_no_moment_by_itself(host: dict[str, str]) -> None:
+    done = follow("rows-deleted", "copy", env={**host, "SIDE": "side", "TYPE": "name", "BEFORE_TIME": "then"})
+    assert done.returncode != 0
+    assert "set TARGET to the moment before the mistake" in done.stderr
+
+
+def test_a_second_recovery_in_a_shell_goes_to_its_own_moment(host: dict[str, str]) -> None:
+    twice = read_runbook(ROOT / "runbooks" / "rows-deleted.md").steps("copy")[0].code
+    script = f"set -euo pipefail\nBEFORE_TIME=first\n{twice}BEFORE_TIME=second\n{twice}"
+    done = subprocess.run(
+        ["bash", "-c", script], env={**host, "SIDE": "side"}, capture_output=True, text=True, check=False
+    )
+    assert "--target second" in done.stdout, done.stderr

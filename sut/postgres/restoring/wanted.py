@@ -24,8 +24,9 @@ _TIMELINE = re.compile(r"latest|\d+")
 class Wanted:
     """A restore: `default` is all that the archive has, `immediate` the backup alone.
 
-    `backup` is a label; empty takes the newest that ends before the target. `timeline` is the one to recover
-    along; empty takes the newest. ValueError says what does not go together.
+    `backup` is a label; empty takes the newest, for `time` and `lsn` the newest that ends before the target:
+    for `name` pgBackRest does not know where that is. `timeline` is the one to recover along; empty takes
+    the newest. ValueError says what does not go together.
     """
 
     type: str = "default"
