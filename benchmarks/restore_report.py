@@ -220,7 +220,8 @@ def _by_size(fitted: Model, rounds: Sequence[Round]) -> str:
             lower: list[Point] = [(size, found.value - found.margin) for size, found in ends]
             upper: list[Point] = [(size, found.value + found.margin) for size, found in ends]
             picture.band(lower, upper, colour)
-            picture.words((FAR / 20, fitted.rto(FAR / 2, wal).value), f"1 TB: {human(most)}, extrapolated")
+            told = f"1 TB: {human(fitted.rto(FAR, wal).value)}, extrapolated"
+            picture.words((FAR / 20, fitted.rto(FAR / 2, wal).value), told)
     peers = [(float(each.size), each.cp_s) for each in rounds if each.cp_s is not None]
     picture.dots(peers, peer, "cp of the same files", "square")
     picture.curve([(size, fitted.cp.at(size).value) for size in inside], peer, "line fitted")

@@ -6,9 +6,10 @@
 One Postgres, the repository's host and a clean host, each with a volume on the engine's disk. The database is
 filled with rows of which half is random and half is not; a full backup is taken; the clean host restores it
 by the program that the drills run, in parts: copy (until the files are on the disk), replay, open (until a
-write is taken). In each round `cp -a` of the same files on the same volume is timed too, the order
-alternates, and before each the kernel is told to forget all that it has read of these files. What the host
-of a virtual machine keeps of its disk in memory stays there, for both.
+write is taken). In each round `cp -a --reflink=never` of the same files on the same volume is timed too: a
+file system that shares blocks would copy nothing. The order alternates, and before each the kernel is told to
+forget all that it has read of these files. What the host of a virtual machine keeps of its disk in memory
+stays there, for both.
 
 WAL comes of updates at random keys after the backup. Every volume of it is restored in every round at the
 smallest size, and once at the largest, where the model is compared with it: RTO = copy(size) + replay(WAL) +
@@ -130,7 +131,7 @@ class Bench:
         """Restore once, unmeasured, and keep the files for `cp`; how many bytes they have."""
         self._hosts.copy()
         files = self._hosts.copied_size()
-        self._hosts.run(SIDE, "cp", "-a", DATA, _SOURCE, limit="30m")
+        self._hosts.run(SIDE, "cp", "-a", "--reflink=never", DATA, _SOURCE, limit="30m")
         self._hosts.drop()
         return files
 
@@ -152,7 +153,7 @@ class Bench:
 
     def _cp(self) -> float:
         self._hosts.forget(_SOURCE)
-        took = self._hosts.timed(SIDE, "cp", "-a", _SOURCE, _PEER, limit="30m")
+        took = self._hosts.timed(SIDE, "cp", "-a", "--reflink=never", _SOURCE, _PEER, limit="30m")
         self._hosts.run(SIDE, "rm", "-rf", _PEER, limit="5m")
         return took
 

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from benchmarks.restore_report import FAR, Round, against_cp, markdown, model, pictures
+from blackstart.model.durations import human
 
 SIZES = (100_000_000, 400_000_000, 1_600_000_000, 6_400_000_000)
 VOLUMES = (256_000_000, 1_000_000_000)
@@ -60,6 +61,14 @@ def test_of_one_size_there_is_a_table_and_no_line() -> None:
     alone = [taken(SIZES[0], 0, number) for number in range(3)]
     assert "No lines: a line needs 3 points" in markdown(alone, [])
     assert pictures(alone) == {}
+
+
+def test_the_note_at_a_terabyte_is_of_the_curve_that_it_stands_at() -> None:
+    fitted = model(ROUNDS)
+    without, most = human(fitted.rto(FAR, 0).value), human(fitted.rto(FAR, VOLUMES[-1]).value)
+    assert without != most
+    text = pictures(ROUNDS)["restore_size.svg"]
+    assert f"1 TB: {without}, extrapolated" in text
 
 
 def test_the_pictures_label_what_is_extrapolated() -> None:
