@@ -220,9 +220,10 @@ LEFT = 2 * 3 / 1.1
     hypothesis="A zone that is lost under three times the load that the others can serve takes its share of "
     "the answers along, and not more.",
     runbook="zone-lost",
-    # The fault lasts some 26 s, of which three replicas answer in the first 3 s. The service ends a request
-    # after 4.3 s by itself, so a bound beyond that on the latency would bound nothing.
-    objectives=Objectives(goodput={"chat": 0.8 * LEFT}, p99={"chat": "3.5s"}, rto="35s", lost=0, duplicate=0),
+    # The fault lasts some 26 s, of which three replicas answer in the first 3 s. What is under way in the
+    # zone is asked again: 2.7 to 3.6 s. The service ends a request after 4.3 s by itself, so a bound
+    # beyond that on the latency would bound nothing.
+    objectives=Objectives(goodput={"chat": 0.8 * LEFT}, p99={"chat": "4.2s"}, rto="35s", lost=0, duplicate=0),
     control=Control(variant="no-shedding", breaks="goodput"),
     blast_radius=BlastRadius(instances=2, zones=3),
     load={"session": 2, "sql-write": 20},

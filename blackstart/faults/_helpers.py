@@ -10,12 +10,15 @@ from blackstart.model.errors import PlatformError
 #: What every helper's tag begins with.
 PREFIX = "blackstart-helper"
 
-# In a session of its own, so that it can be ended together with what it started.
+# In a session of its own, so that it can be ended together with what it started. Without what the image has
+# every process load, which may wait for the parent that ends here: libfaketime does, once in a hundred times.
 _START = """
+unset LD_PRELOAD
 setsid "$@" </dev/null >/dev/null 2>&1 &
 """
-#: Ends what `$1` finds; fails if one is left. One that was just killed is still to be seen for a moment.
-END = """for p in $(pgrep -f "$1"); do kill -KILL "-$p" 2>/dev/null; done; i=0
+#: Ends what `$1` finds, with its session or before it has one; fails if one is left. One that was just killed
+#: is still to be seen for a moment.
+END = """for p in $(pgrep -f "$1"); do kill -KILL "-$p" "$p" 2>/dev/null; done; i=0
 until ! pgrep -f "$1" || [ "$((i += 1))" -gt 40 ]; do sleep 0.05; done; [ "$i" -le 40 ]"""
 
 
