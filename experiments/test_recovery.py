@@ -21,7 +21,7 @@ from fixtures.disasters import (
     made_whole,
     nearest,
     passwords_amiss,
-    recent_page,
+    recent_answer,
     recovered_in_step,
     sealed,
 )
@@ -161,7 +161,8 @@ def test_page_corrupted(drill: Drill) -> None:
     drill.hold("15s")
     before = rows(sample)
     drill.premise("turns were there", bool(before.sums))
-    bad = page_corrupted(PRIMARY, "turns", recent_page(sample), database="app", max_duration=LONG)
+    page, at = recent_answer(sample)
+    bad = page_corrupted(PRIMARY, "turns", page, at, database="app", max_duration=LONG)
     drill.inject(bad)
     # Clients meet it.
     drill.hold("5s")

@@ -14,13 +14,13 @@ from blackstart.faults.base import Options, Site, Undo
 from blackstart.model.errors import BiteError, ConfigError, InjectionError, PlatformError
 from blackstart.model.modes import Mode
 
-_PAGE = 8192
+_PAGE, _BYTES = 8192, 16
 _FIND = (
     "SELECT current_setting('data_checksums'), pg_relation_size({name}) / {size}, "
     "current_setting('data_directory') || '/' || pg_relation_filepath({name})"
 )
-# While nobody can touch the table, its page leaves the server's memory, and 16 bytes in its middle are
-# inverted on disk. The extension is there for this one transaction only, which is rolled back.
+# While nobody can touch the table, its page leaves the server's memory, and 16 bytes of it are inverted on
+# disk. The extension is there for this one transaction only, which is rolled back.
 _STRIKE = """\
 \\set ON_ERROR_STOP on
 BEGIN;
@@ -44,9 +44,10 @@ _INVERT = (
 @register
 @dataclass(frozen=True)
 class PageCorrupted(Disaster):
-    """Invert 16 bytes in the middle of page `page` (from 0; 8 KiB each) of `table` on the disk of a primary.
+    """Invert 16 bytes of page `page` (from 0; 8 KiB each) of `table` on the disk of a primary.
 
-    With checksums, without which this is refused, to read the page fails from then on. Nothing undoes it; a
+    They begin at byte `at` of the page: by default in its middle, where there may be a row or none. With
+    checksums, without which this is refused, to read the page fails from then on. Nothing undoes it; a
     standby has its own copy. The server must be able to load the extension `pg_buffercache`, of 17 or later.
     """
 
@@ -56,12 +57,15 @@ class PageCorrupted(Disaster):
 
     table: str
     page: int = 0
+    at: int = _PAGE // 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
         table_name(self.table)
         if self.page < 0:
             raise ConfigError(f"page={self.page}: the first is 0")
+        if not 0 <= self.at <= _PAGE - _BYTES:
+            raise ConfigError(f"at={self.at}: a page has {_PAGE} bytes, of which {_BYTES} are inverted")
 
     def plan(self, site: Site) -> Undo:
         """Finds the file; InjectionError without checksums, or if the table has no such page."""
@@ -93,7 +97,7 @@ class PageCorrupted(Disaster):
                 name=literal(self.table),
                 page=self.page,
                 file=file,
-                offset=self.page * _PAGE + _PAGE // 2,
+                offset=self.page * _PAGE + self.at,
                 invert=_INVERT,
             )
             words = [*self.client, "-d", self.database, "-AtqX"]
@@ -121,9 +125,10 @@ def page_corrupted(
     target: str,
     table: str,
     page: int = 0,
+    at: int = _PAGE // 2,
     database: str = "postgres",
     psql: str = PSQL,
     **options: Unpack[Options],
 ) -> PageCorrupted:
     """Corrupt a page on disk: `page_corrupted("postgres.primary", "turns", page=2, database="app")`."""
-    return PageCorrupted(target, table, page, database=database, psql=psql, **options)
+    return PageCorrupted(target, table, page, at, database=database, psql=psql, **options)

@@ -82,6 +82,7 @@ def ids(running: RunningStack) -> set[int]:
         (lambda: table_locked("db", "turns, sessions"), "is no table"),
         (lambda: table_locked("db", "turns", psql=" "), "connects as superuser"),
         (lambda: page_corrupted("db", "turns", page=-1), "the first is 0"),
+        (lambda: page_corrupted("db", "turns", at=8177), "a page has 8192 bytes"),
         (lambda: secret_revoked("db", "app", psql="psql 'x"), "is no command"),
         (lambda: archiving_fails("db", psql=" "), "connects as superuser"),
         (lambda: cache_flushed("store", redis=" "), "redis-cli"),
