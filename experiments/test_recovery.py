@@ -24,6 +24,7 @@ from fixtures.disasters import (
     recent_answer,
     recovered_in_step,
     sealed,
+    undamaged,
 )
 from fixtures.postgres import primary
 from fixtures.recovery import (
@@ -161,16 +162,17 @@ def test_page_corrupted(drill: Drill) -> None:
     drill.hold("15s")
     before = rows(sample)
     drill.premise("turns were there", bool(before.sums))
-    page, at = recent_answer(sample)
-    bad = page_corrupted(PRIMARY, "turns", page, at, database="app", max_duration=LONG)
-    drill.inject(bad)
-    # Clients meet it.
-    drill.hold("5s")
-    drill.count("wrong_answers", answered_otherwise(sample, before))
-    if drill.follow("page-corrupted", "find", "log", "standby", "switch", "copy", "verify").ran:
-        after = rows(sample)
-        drill.count("rows_missing", before.missing(after))
-        drill.count("rows_changed", before.changed(after))
+    with undamaged(sample, before):
+        page, at = recent_answer(sample)
+        bad = page_corrupted(PRIMARY, "turns", page, at, database="app", max_duration=LONG)
+        drill.inject(bad)
+        # Clients meet it.
+        drill.hold("5s")
+        drill.count("wrong_answers", answered_otherwise(sample, before))
+        if drill.follow("page-corrupted", "find", "log", "standby", "switch", "copy", "verify").ran:
+            after = rows(sample)
+            drill.count("rows_missing", before.missing(after))
+            drill.count("rows_changed", before.changed(after))
     drill.observe(limit="30s")
 
 
