@@ -114,7 +114,7 @@ def test_postgres_lost(drill: Drill) -> None:
     steps = ("find", "alerted", "gone", "repository", "provision", "copy", "replay", "open", "verify")
     followed = drill.follow("postgres-lost", *steps, "standby")
     if followed.ran:
-        checks = all_there(drill.stack, known)
+        checks = all_there(known, rows(drill.stack))
         record_restored(drill, "the Postgres cluster", "pg-1", checks, type="default")
     drill.observe(limit="60s")
 
@@ -262,6 +262,6 @@ def test_black_start(drill: Drill) -> None:
     steps = ("find", "dark", "repository", "secrets", "provision", "copy", "replay", "open", "verify")
     followed = drill.follow("black-start", *steps, "standby")
     if followed.ran:
-        checks = all_there(drill.stack, known)
+        checks = all_there(known, rows(drill.stack))
         record_restored(drill, "the whole stack", primary(drill.stack), checks, type="default")
     drill.observe(limit="60s")
