@@ -125,8 +125,8 @@ def test_out_of_descriptors(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="A replica that gets hardly any processor time fails its checks and stays out, though it has "
-    "time enough for them then, and the others answer.",
+    hypothesis="A replica that gets hardly any processor time fails its checks and stays out for half a "
+    "minute, though it has time enough for them then, and the others answer.",
     runbook="app-replica-starved",
     # Found out as one that is frozen. If it came back and failed again, in turns, clients would feel each.
     objectives=Objectives(

@@ -9,7 +9,7 @@ from blackstart import (
     kill,
     llm_slow_first_token,
 )
-from fixtures.users import pester
+from fixtures.users import counted_together, pester
 from sut.load import RATES
 
 #: What a provider takes for an answer, and a turn with it, as long as no call of a model is given up.
@@ -62,8 +62,8 @@ def test_slow_provider(drill: Drill) -> None:
 
 
 @experiment(
-    hypothesis="A user who asks far too often is told to wait, also while Redis does not count, and others "
-    "are served.",
+    hypothesis="A user who asks far too often is told to wait and how long, also while Redis does not count, "
+    "and others are served.",
     runbook="overload",
     objectives=Objectives(
         wrong_answers=0,
@@ -78,4 +78,9 @@ def test_slow_provider(drill: Drill) -> None:
 )
 def test_noisy_user(drill: Drill) -> None:
     with drill.inject(kill("redis", allow_total_loss=True)):
-        drill.count("wrong_answers", pester(drill.stack))
+        alone = pester(drill.stack, "noisy")
+    # Another user, whose allowance is whole, once the replicas count together again.
+    drill.observe(limit="20s")
+    together = counted_together(drill.stack)
+    drill.count("wrong_answers", alone + pester(drill.stack, "noisier"))
+    drill.premise("the replicas counted together again", together)

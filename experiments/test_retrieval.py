@@ -65,7 +65,8 @@ def test_standby_lacks_a_document(drill: Drill) -> None:
     searched = [r for r in replies if r.status == 200 and "no-retrieval" not in r.degraded]
     drill.count("wrong_answers", sum("stale" not in reply.degraded for reply in searched))
     drill.premise("the standby lacked the document", shown == 0)
-    drill.premise("answers were given from documents", len(searched) > 9)
+    # Six of 18 are a replica's: of so many searched ones it answered more than the bound lets pass.
+    drill.premise("answers were given from documents", len(searched) > 14)
 
 
 @experiment(

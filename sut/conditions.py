@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
 _TIMEOUT = 2.0
+_READS_WITHIN_MS = 5000
 #: Values of the metric `app_breaker_state`; an open breaker is 2.
 _CLOSED, _HALF_OPEN = 0, 1
 
@@ -220,9 +222,10 @@ def jobs(running: RunningStack) -> str | None:
     """Every worker reads from the group, and a new job, accepted at a front, is done within 3 s."""
     primary = running.resolve("redis.primary")[0].name
     with connect_redis(running, primary, "redis") as client:
-        known = {str(c["name"]) for c in client.xinfo_consumers(JOB_STREAM, JOB_GROUP)}
-    if missing := sorted(set(WORKERS) - known):
-        return f"not in the consumer group: {', '.join(missing)}"
+        idle_ms = {str(c["name"]): int(c["idle"]) for c in client.xinfo_consumers(JOB_STREAM, JOB_GROUP)}
+    # A group knows its consumers for ever; `idle` is since the last attempt to read, which is twice a second.
+    if away := [name for name in WORKERS if idle_ms.get(name, math.inf) > _READS_WITHIN_MS]:
+        return f"not reading from the consumer group: {', '.join(away)}"
     once = f"steady-{uuid.uuid4()}"
     # A user of its own: the load's closing reads wait until their user's last job is some seconds old.
     bearer = {"Authorization": f"Bearer {token('steady')}", "Connection": "close"}

@@ -14,7 +14,10 @@ STEPS = ("pending", "firing", "received")
 
 
 def alert_finding(events: Events, name: str) -> Finding:
-    """Pass if the alert `name` began to fire after the first fault had begun; `measured` says when."""
+    """Pass if the alert `name` came after the first fault had begun; `measured` says when.
+
+    It came when it fired and, where an Alertmanager is watched, when that had received it.
+    """
     told = [line for line in events.lines if line.get("source") == "alert"]
     if not told:
         return Finding("alert", name, "no alerts are observed", Verdict.UNKNOWN)
@@ -28,12 +31,16 @@ def alert_finding(events: Events, name: str) -> Finding:
     for line in later:
         if line.get("alert") == name:
             first.setdefault(str(line["event"]), (line["time"] - begin) / 1e9)
-    if "firing" in first:
+    managed = any(line.get("tells") == "received" for line in told)
+    if "firing" in first and ("received" in first or not managed):
         steps = ", ".join(f"{step} after {first[step]:.1f} s" for step in STEPS if step in first)
         return Finding("alert", name, steps, Verdict.PASS)
     if any(line["event"] == "unreachable" for line in later):
         return Finding("alert", name, "not seen, nor was always who would tell", Verdict.UNKNOWN)
-    seen = "pending, but it never fired" if "pending" in first else "it never fired"
+    if "firing" in first:
+        seen = f"firing after {first['firing']:.1f} s, but the Alertmanager never had it"
+    else:
+        seen = "pending, but it never fired" if "pending" in first else "it never fired"
     return Finding("alert", name, seen, Verdict.FAIL)
 
 

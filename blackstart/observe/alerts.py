@@ -109,7 +109,8 @@ def _fact(alert: Alert, state: str, named: str, since_s: float | None = None) ->
 
 class AlertSource(PollingSource):
     """Events `pending`, `firing`, `resolved` and `withdrawn` (pending, and then not) of each alert, as
-    Prometheus evaluates it; `received`, `cleared`, as Alertmanager has it. Each begins with `watching`."""
+    Prometheus evaluates it; `received`, `cleared`, as Alertmanager has it. Each begins with `watching`,
+    and `tells` which of the two it is, by its first word of an alert that is on."""
 
     name = "alert"
 
@@ -126,13 +127,15 @@ class AlertSource(PollingSource):
     def watches(self, running: RunningStack) -> Iterable[Watch]:
         """A watch per Prometheus and per Alertmanager."""
         asked = (
-            (self.service, "/api/v1/alerts", evaluated),
-            (self.manager, "/api/v2/alerts", received),
+            (self.service, "/api/v1/alerts", evaluated, "firing"),
+            (self.manager, "/api/v2/alerts", received, "received"),
         )
-        for service, path, parse in asked:
+        for service, path, parse, tells in asked:
             for instance in running.stack.of(service):
                 url = running.url(instance.name, self.port, path)
-                yield Watch({"instance": instance.name}, partial(self._poll, url, parse, Active()))
+                yield Watch(
+                    {"instance": instance.name, "tells": tells}, partial(self._poll, url, parse, Active())
+                )
 
     def _poll(self, url: str, parse: Any, active: Active) -> Sequence[Fact]:
         answer = get(url, self.timeout)

@@ -15,6 +15,7 @@ from tests.measure.test_recovery import around
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 WATCHING = ("watching", 0.1, None)
+MANAGED = ("managed", 0.1, None)
 
 
 def alerts(*events: tuple[str, float, str | None]) -> list[dict[str, Any]]:
@@ -22,6 +23,14 @@ def alerts(*events: tuple[str, float, str | None]) -> list[dict[str, Any]]:
     return [
         {"time": ns(at), "source": "alert", "event": event, "instance": "prometheus-1"}
         | ({"alert": name, "labels": ""} if name else {})
+        if event != "managed"
+        else {
+            "time": ns(at),
+            "source": "alert",
+            "event": "watching",
+            "instance": "alertmanager-1",
+            "tells": "received",
+        }
         for event, at, name in events
     ]
 
@@ -45,6 +54,11 @@ def test_an_alert_that_fires_after_the_fault_passes_and_its_steps_are_told(tmp_p
     ("events", "verdict", "why"),
     [
         ([WATCHING], FAIL, "it never fired"),
+        (
+            [WATCHING, MANAGED, ("firing", 5.5, "Down")],
+            FAIL,
+            "firing after 0.5 s, but the Alertmanager never had it",
+        ),
         ([WATCHING, ("firing", 7, "Other")], FAIL, "it never fired"),
         ([WATCHING, ("pending", 7, "Down"), ("withdrawn", 8, "Down")], FAIL, "pending, but it never fired"),
         ([WATCHING, ("unreachable", 7, None)], UNKNOWN, "not seen, nor was always who would tell"),
@@ -56,6 +70,11 @@ def test_an_alert_that_does_not_come_fails_unless_nobody_could_have_told(
     tmp_path: Path, events: list[tuple[str, float, str | None]], verdict: Verdict, why: str
 ) -> None:
     assert judged(tmp_path, *events) == (verdict, why)
+
+
+def test_an_alert_that_the_alertmanager_has_passes(tmp_path: Path) -> None:
+    come = [("firing", 5.5, "Down"), ("received", 5.7, "Down")]
+    assert judged(tmp_path, WATCHING, MANAGED, *come) == (PASS, "firing after 0.5 s, received after 0.7 s")
 
 
 def test_an_alert_that_was_over_before_the_fault_counts_anew(tmp_path: Path) -> None:

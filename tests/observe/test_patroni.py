@@ -92,6 +92,7 @@ def test_a_frozen_node_does_not_blind_the_others(
 ) -> None:
     events = Events()
     source.start(pair, events)
+    events.until(instance="pg-1", event="role")
     events.until(event="leader")
     nodes["pg-1"].freeze()
     nodes["pg-2"].answers = node("primary-2")

@@ -29,7 +29,11 @@ RUNBOOK = Path(__file__).parents[2] / "runbooks" / "postgres-primary-down.md"
 
 def test_settings_come_from_the_environment() -> None:
     settings = Settings.from_env(
-        {"NODE_NAME": "app-2", "JWT_SECRET": "x", "REDIS_SENTINELS": "sentinel-1:26379, sentinel-2:26380"}
+        {
+            "NODE_NAME": "app-2",
+            "JWT_SECRET": "x" * 32,
+            "REDIS_SENTINELS": "sentinel-1:26379, sentinel-2:26380",
+        }
     )
     assert settings.node == "app-2"
     assert settings.redis_sentinels == (("sentinel-1", 26379), ("sentinel-2", 26380))
@@ -40,14 +44,15 @@ def test_settings_come_from_the_environment() -> None:
     ("env", "named"),
     [
         ({}, "JWT_SECRET"),
-        ({"JWT_SECRET": "x", "REDIS_SENTINELS": "sentinel-1"}, "REDIS_SENTINELS"),
-        ({"JWT_SECRET": "x", "PORT": "http"}, "PORT"),
-        ({"JWT_SECRET": "x", "USER_RATE": "0"}, "USER_RATE"),
-        ({"JWT_SECRET": "x", "SESSION_BUDGET_USD": "much"}, "SESSION_BUDGET_USD"),
-        ({"JWT_SECRET": "x", "LLM_PRICE": "2.5"}, "LLM_PRICE"),
-        ({"JWT_SECRET": "x", "KEEP_SECONDS": "0"}, "KEEP_SECONDS"),
-        ({"JWT_SECRET": "x", "ROLE": "waiter"}, "ROLE"),
-        ({"JWT_SECRET": "x", "WITHOUT": "luck"}, "WITHOUT"),
+        ({"JWT_SECRET": "too short"}, "JWT_SECRET"),
+        ({"JWT_SECRET": "x" * 32, "REDIS_SENTINELS": "sentinel-1"}, "REDIS_SENTINELS"),
+        ({"JWT_SECRET": "x" * 32, "PORT": "http"}, "PORT"),
+        ({"JWT_SECRET": "x" * 32, "USER_RATE": "0"}, "USER_RATE"),
+        ({"JWT_SECRET": "x" * 32, "SESSION_BUDGET_USD": "much"}, "SESSION_BUDGET_USD"),
+        ({"JWT_SECRET": "x" * 32, "LLM_PRICE": "2.5"}, "LLM_PRICE"),
+        ({"JWT_SECRET": "x" * 32, "KEEP_SECONDS": "0"}, "KEEP_SECONDS"),
+        ({"JWT_SECRET": "x" * 32, "ROLE": "waiter"}, "ROLE"),
+        ({"JWT_SECRET": "x" * 32, "WITHOUT": "luck"}, "WITHOUT"),
     ],
 )
 def test_a_wrong_setting_is_named(env: dict[str, str], named: str) -> None:
@@ -61,7 +66,7 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_with_an_authority_postgres_and_redis_are_spoken_to_in_tls_and_verified() -> None:
-    plain = Settings(jwt_secret="x", database_url="postgresql://app@pgproxy-1:5000/app")
+    plain = Settings(jwt_secret="x" * 32, database_url="postgresql://app@pgproxy-1:5000/app")
     assert (plain.database_dsn(), plain.redis_tls) == (plain.database_url, {})
     given = replace(plain, tls_ca="PEM", secrets_dir="/secrets")
     known = conninfo_to_dict(given.database_dsn())

@@ -198,6 +198,10 @@ def test_the_cache_holds_no_words_and_misses_what_no_key_opens() -> None:
     asyncio.run(cache(box(OLD)).put("k", PRIVATE))
     assert PRIVATE.encode() not in redis.kept["k"][0]
     assert asyncio.run(cache(box(NEW, OLD)).get("k")) == PRIVATE
+    redis.kept["planted"] = (b"others-words", *redis.kept["k"][1:])
+    assert asyncio.run(cache(box(OLD)).get("planted")) is None
+    assert asyncio.run(cache(box(OLD)).get_stale("planted")) is None
+    assert asyncio.run(cache(box()).get("planted")) == "others-words"
     assert asyncio.run(cache(box(NEW, OLD)).get_stale("k")) == PRIVATE
     assert asyncio.run(cache(box(NEW)).get("k")) is None
     assert asyncio.run(cache(box(NEW)).get_stale("k")) is None

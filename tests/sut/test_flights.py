@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,8 @@ ANSWER = Generated("yes", "model-1", fallback=False)
 class Asked:
     """Counts the calls; each waits to be let go, and fails if it is among the first `failing`."""
 
-    def __init__(self, failing: int = 0) -> None:
-        self.calls, self._failing = 0, failing
+    def __init__(self, failing: int = 0, answer: Generated = ANSWER) -> None:
+        self.calls, self._failing, self._answer = 0, failing, answer
         self.go = asyncio.Event()
 
     async def __call__(self) -> Generated:
@@ -26,7 +27,7 @@ class Asked:
         await self.go.wait()
         if number <= self._failing:
             raise ConnectionResetError("down")
-        return ANSWER
+        return self._answer
 
 
 async def together(flights: Flights, ask: Asked, *names: str) -> list[tuple[Generated, bool] | BaseException]:
@@ -75,6 +76,16 @@ def test_an_answer_is_given_for_a_moment_longer() -> None:
         await asyncio.sleep(0.1)
         assert (await flights.join("a", ask))[1] is True
         assert ask.calls == 2
+
+    asyncio.run(run())
+
+
+def test_what_a_model_declined_is_given_to_those_who_wait_and_to_nobody_later() -> None:
+    async def run() -> None:
+        flights, ask = Flights(), Asked(answer=replace(ANSWER, declined=True))
+        assert len(await together(flights, ask, "a", "a")) == 2
+        assert ask.calls == 1
+        assert (await flights.join("a", ask))[1] is True
 
     asyncio.run(run())
 

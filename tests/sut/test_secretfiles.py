@@ -70,6 +70,12 @@ def test_nonsense_does_not_become_a_key(tmp_path: Path, text: str) -> None:
     assert Secrets(jwt_secret=json.dumps({"k2": KEY})).jwt_keys() == {"k2": KEY}
 
 
+@pytest.mark.parametrize("text", ["short", "é" * 15, '{"k1": "short"}'])
+def test_no_process_starts_with_a_key_that_can_be_guessed(text: str) -> None:
+    with pytest.raises(ValueError, match="shorter than 32 bytes"):
+        Secrets(jwt_secret=text)
+
+
 def test_a_new_connection_uses_the_password_of_now(tmp_path: Path) -> None:
     settings = Settings(secrets_dir=str(tmp_path), database_url="postgresql://app:first@db:5000/app")
 

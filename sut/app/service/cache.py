@@ -89,9 +89,12 @@ class RedisCache:
             await self._redis.get("ping")
 
     def _open(self, found: bytes | None) -> str | None:
-        """The text of what was found; what no key opens any more is as good as not cached."""
+        """The text of what was found; what no key opens any more is as good as not cached.
+
+        Nor is what nobody sealed: nothing there is older than an hour, and Redis takes it from anyone near.
+        """
         try:
-            return None if found is None else self._box.open(found.decode())
+            return None if found is None else self._box.open(found.decode(), sealed_only=True)
         except Unreadable:
             return None
 

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.conninfo import make_conninfo
 
 from .content import Box
-from .secretfiles import TLS_CA, Secrets
+from .secretfiles import TLS_CA, Secrets, token_keys
 from .usage import Price
 
 #: What a negative control may take away, so that a drill shows that it would have noticed.
@@ -180,6 +180,10 @@ class Settings:
         """Read the settings; raises ValueError, naming the variable, when one is missing or malformed."""
         if not env.get("JWT_SECRET"):
             raise ValueError("JWT_SECRET must be set: without it nobody could be authenticated")
+        try:
+            token_keys(env["JWT_SECRET"])
+        except ValueError as error:
+            raise ValueError(f"JWT_SECRET: {error}") from None
         default = cls()
         return cls(
             node=env.get("NODE_NAME", default.node),

@@ -62,9 +62,11 @@ class Box:
         """The text as it is stored."""
         return MARK + self.encrypt(text.encode())[1].decode() if self.seals else text
 
-    def open(self, stored: str) -> str:
-        """The text that was stored; raises Unreadable."""
+    def open(self, stored: str, *, sealed_only: bool = False) -> str:
+        """The text that was stored; raises Unreadable, with `sealed_only` also for one without the mark."""
         if not stored.startswith(MARK):
+            if sealed_only and self.seals:
+                raise Unreadable("it was never sealed")
             return stored
         return self.decrypt(CIPHER, stored.removeprefix(MARK).encode()).decode()
 

@@ -1,8 +1,9 @@
 """One call for all who ask the same at the same time, lest a cache that came back empty starts a stampede.
 
 An answer is given for a moment longer than it takes, because a turn that found nothing in the cache just
-before it was stored there comes to ask just after. A failure is not shared: whoever waited for one asks
-himself, one after the other, since the one who failed may only have had less time left.
+before it was stored there comes to ask just after; not so one in which the model declined, which no cache
+takes. A failure is not shared: whoever waited for one asks himself, one after the other, since the one who
+failed may only have had less time left.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Flights:
             return found, True
         finally:
             landing.set_result(found)
-            if found is None:
+            if found is None or found.declined:
                 del self._under_way[asked]
             else:
                 asyncio.get_running_loop().call_later(self._linger, self._under_way.pop, asked, None)

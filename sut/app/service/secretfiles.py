@@ -100,7 +100,7 @@ def plant(folder: Path, secrets: Mapping[str, str]) -> None:
 
 def token_keys(text: str) -> Mapping[str, str]:
     """The keys of an environment: one secret, or what the file `jwt-keys` may hold. Raises ValueError."""
-    return _jwt_keys(text) if text.startswith("{") else {FIRST_KID: text}
+    return _jwt_keys(text if text.startswith("{") else json.dumps({FIRST_KID: text}))
 
 
 def _jwt_keys(text: str) -> Mapping[str, str]:
@@ -108,7 +108,7 @@ def _jwt_keys(text: str) -> Mapping[str, str]:
     if not isinstance(found, dict) or not found:
         raise ValueError("not an object of secrets by key id")
     if any(not isinstance(secret, str) or len(secret.encode()) < SHORTEST for secret in found.values()):
-        raise ValueError("a key is too short")
+        raise ValueError(f"a key is shorter than {SHORTEST} bytes")
     return found
 
 
