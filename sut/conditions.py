@@ -226,6 +226,11 @@ def jobs(running: RunningStack) -> str | None:
     # A group knows its consumers for ever; `idle` is since the last attempt to read, which is twice a second.
     if away := [name for name in WORKERS if idle_ms.get(name, math.inf) > _READS_WITHIN_MS]:
         return f"not reading from the consumer group: {', '.join(away)}"
+    return job_done(running)
+
+
+def job_done(running: RunningStack) -> str | None:
+    """A new job, accepted at a front, is done within 3 s, whoever does it."""
     once = f"steady-{uuid.uuid4()}"
     # A user of its own: the load's closing reads wait until their user's last job is some seconds old.
     bearer = {"Authorization": f"Bearer {token('steady')}", "Connection": "close"}

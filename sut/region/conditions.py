@@ -83,6 +83,12 @@ def front(running: RunningStack) -> str | None:
     return None
 
 
+def jobs(running: RunningStack) -> str | None:
+    """A new job is done; where the first region serves, each of its workers reads as well."""
+    # Those of a region that does not serve have no database, and wait for it.
+    return conditions.job_done(running) if second_serves(running) else conditions.jobs(running)
+
+
 def _told(running: RunningStack, node: str, page: str) -> dict[str, Any] | None:
     """The node's status, if its Patroni answers that page with 200."""
     try:

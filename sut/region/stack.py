@@ -160,7 +160,7 @@ stack = replace(
         Named("each front knows every app replica of that region, and no other", conditions.front),
         Named("no breaker is open", sample_conditions.breakers),
         Named("through each front a chat is answered without degradation", sample_conditions.chat),
-        Named("the workers share a consumer group, and a job is done", sample_conditions.jobs),
+        Named("the workers of that region share a consumer group, and a job is done", conditions.jobs),
     ),
     sources=(*sample.sources, PatroniSource("postgres-r"), HAProxySource("pgproxy-r")),
     load=load,
