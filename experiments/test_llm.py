@@ -35,8 +35,8 @@ from fixtures.llm import (
     WINDOW_S,
     attempts,
     beyond_budget,
+    count_probes,
     meet_each,
-    probes_at_once,
     second_calls,
     shopped,
 )
@@ -88,9 +88,7 @@ def test_primary_provider_down(drill: Drill) -> None:
     with drill.inject(chats), drill.inject(embeddings):
         drill.hold("12s")
         drill.count("attempts", attempts(drill.stack, "llm-1"))
-        at_once = probes_at_once(drill.stack, "llm-1")
-    drill.count("probes_at_once", at_once)
-    drill.premise("a breaker was seen to probe", at_once > 0)
+        count_probes(drill, "llm-1")
 
 
 @experiment(
@@ -113,9 +111,7 @@ def test_primary_provider_hangs(drill: Drill) -> None:
     with drill.inject(llm_hang("llm-1")):
         drill.hold("12s")
         drill.count("attempts", attempts(drill.stack, "llm-1"))
-        at_once = probes_at_once(drill.stack, "llm-1")
-    drill.count("probes_at_once", at_once)
-    drill.premise("a breaker was seen to probe", at_once > 0)
+        count_probes(drill, "llm-1")
 
 
 @experiment(

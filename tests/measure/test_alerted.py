@@ -15,7 +15,6 @@ from tests.measure.test_recovery import around
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 WATCHING = ("watching", 0.1, None)
-MANAGED = ("managed", 0.1, None)
 
 
 def alerts(*events: tuple[str, float, str | None]) -> list[dict[str, Any]]:
@@ -23,21 +22,17 @@ def alerts(*events: tuple[str, float, str | None]) -> list[dict[str, Any]]:
     return [
         {"time": ns(at), "source": "alert", "event": event, "instance": "prometheus-1"}
         | ({"alert": name, "labels": ""} if name else {})
-        if event != "managed"
-        else {
-            "time": ns(at),
-            "source": "alert",
-            "event": "watching",
-            "instance": "alertmanager-1",
-            "tells": "received",
-        }
         for event, at, name in events
     ]
 
 
-def judged(folder: Path, *events: tuple[str, float, str | None]) -> tuple[Verdict, str]:
+def judged(
+    folder: Path, *events: tuple[str, float, str | None], managed: bool = False
+) -> tuple[Verdict, str]:
     """The finding of a trial whose fault lasts from 5 to 6 s and that expects `Down`."""
     lines = [told("trial", 0, role="drill", expects_alert="Down"), *alerts(*events), begin(5), end(6)]
+    if managed:
+        lines += [watching | {"tells": "received"} for watching in alerts(WATCHING)]
     around(5, 6).save(folder, sorted(lines, key=lambda line: line["time"]))
     [found] = [f for f in evaluate(folder).findings if f.objective == "alert"]
     return found.verdict, found.measured
@@ -54,11 +49,6 @@ def test_an_alert_that_fires_after_the_fault_passes_and_its_steps_are_told(tmp_p
     ("events", "verdict", "why"),
     [
         ([WATCHING], FAIL, "it never fired"),
-        (
-            [WATCHING, MANAGED, ("firing", 5.5, "Down")],
-            FAIL,
-            "firing after 0.5 s, but the Alertmanager never had it",
-        ),
         ([WATCHING, ("firing", 7, "Other")], FAIL, "it never fired"),
         ([WATCHING, ("pending", 7, "Down"), ("withdrawn", 8, "Down")], FAIL, "pending, but it never fired"),
         ([WATCHING, ("unreachable", 7, None)], UNKNOWN, "not seen, nor was always who would tell"),
@@ -72,9 +62,12 @@ def test_an_alert_that_does_not_come_fails_unless_nobody_could_have_told(
     assert judged(tmp_path, *events) == (verdict, why)
 
 
-def test_an_alert_that_the_alertmanager_has_passes(tmp_path: Path) -> None:
-    come = [("firing", 5.5, "Down"), ("received", 5.7, "Down")]
-    assert judged(tmp_path, WATCHING, MANAGED, *come) == (PASS, "firing after 0.5 s, received after 0.7 s")
+def test_where_an_alertmanager_is_watched_it_must_have_the_alert(tmp_path: Path) -> None:
+    fired, received = ("firing", 5.5, "Down"), ("received", 5.7, "Down")
+    lone = judged(tmp_path, WATCHING, fired, managed=True)
+    assert lone == (FAIL, "firing after 0.5 s, but the Alertmanager never had it")
+    both = judged(tmp_path, WATCHING, fired, received, managed=True)
+    assert both == (PASS, "firing after 0.5 s, received after 0.7 s")
 
 
 def test_an_alert_that_was_over_before_the_fault_counts_anew(tmp_path: Path) -> None:

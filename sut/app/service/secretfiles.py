@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cryptography.fernet import MultiFernet
 
@@ -100,11 +100,14 @@ def plant(folder: Path, secrets: Mapping[str, str]) -> None:
 
 def token_keys(text: str) -> Mapping[str, str]:
     """The keys of an environment: one secret, or what the file `jwt-keys` may hold. Raises ValueError."""
-    return _jwt_keys(text if text.startswith("{") else json.dumps({FIRST_KID: text}))
+    return _jwt_keys(text) if text.startswith("{") else _long_enough({FIRST_KID: text})
 
 
 def _jwt_keys(text: str) -> Mapping[str, str]:
-    found = json.loads(text)
+    return _long_enough(json.loads(text))
+
+
+def _long_enough(found: Any) -> Mapping[str, str]:
     if not isinstance(found, dict) or not found:
         raise ValueError("not an object of secrets by key id")
     if any(not isinstance(secret, str) or len(secret.encode()) < SHORTEST for secret in found.values()):
