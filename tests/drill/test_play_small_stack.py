@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,9 @@ def test_each_fault_is_in_force_in_its_window_and_nothing_is_left(
             )
         ]
         assert len(outside) >= 2
-        assert set(outside) == {well}
+        # A fault in force slows every look; the host may hold up one.
+        assert set(outside) - {f"{well} slow"} == {well}
+        assert (f"{well} slow",) * 2 not in pairwise(outside), "slow without its fault"
     assert [s.what for s in container.seen][-1] == "running"
 
     assert all(record["end_s"] is not None and not record.get("expired") for record in told["faults"])
