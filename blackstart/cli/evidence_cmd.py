@@ -19,6 +19,8 @@ from blackstart.model.errors import BlackstartError, ConfigError
 
 #: The folder is not as it was signed, or says what its histories do not.
 TAMPERED = 1
+#: Nothing is wrong that could be looked at, but the page is of another version.
+NOT_COMPARED = 2
 KEYGEN = "keygen"
 
 _PATH = click.Path(path_type=Path)
@@ -62,8 +64,8 @@ def evidence_command(
     blackstart evidence --verify DIR --fingerprint … check it
 
     Every figure is computed again from the histories; a run.json that says otherwise is refused. Verifying
-    computes hashes, signature and verdicts once more. Exit status: 0 made or intact, 1 tampered with, 3 if
-    neither can be said.
+    computes hashes, signature and verdicts once more. Exit status: 0 made or intact, 1 tampered with, 2 if
+    the page is of another version and could not be compared, 3 if none of these can be said.
     """
     making = out is not None or key_file is not None or targets is not None
     checking = public_file is not None or fingerprint is not None
@@ -125,7 +127,7 @@ def _verify(folder: Path, public_file: Path | None, fingerprint: str | None) -> 
     found = verify(folder, public, fingerprint)
     if found.intact:
         _tell_intact(found)
-        return 0
+        return 0 if found.compared else NOT_COMPARED
     for problem in found.problems:
         click.echo(str(problem))
     click.echo(
@@ -137,7 +139,8 @@ def _verify(folder: Path, public_file: Path | None, fingerprint: str | None) -> 
 def _tell_intact(found: Verification) -> None:
     trials = sum(len(drill["trials"]) for drill in found.facts["drills"])
     click.echo(
-        f"intact: {found.files} files are as signed; {trials} trials judged again, with the same verdicts"
+        f"{'intact' if found.compared else 'PAGE NOT COMPARED'}: {found.files} files are as signed; {trials} "
+        "trials judged again, with the same verdicts"
     )
     click.echo(f"verdict: {found.facts['verdict']}: {found.facts['sentence']}")
     click.echo(f"key: {found.fingerprint} ({'as given' if found.trusted else 'the one in the folder'})")

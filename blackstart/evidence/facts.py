@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,9 @@ from blackstart.report.words import plural
 
 #: Which of them a target may bound; both are durations.
 TARGETS = ("rto", "rpo")
+#: What words and figures come from.
+_PACKAGE = Path(__file__).parents[1]
+_SOURCES = frozenset({".py", ".j2", ".css"})
 
 
 def parse_targets(text: str) -> dict[str, str]:
@@ -39,12 +44,17 @@ def parse_targets(text: str) -> dict[str, str]:
     return targets
 
 
+@cache
 def builder() -> str:
-    """The version that builds; another one may word things differently."""
+    """The version that builds, with a digest of its own files: another one may word things differently."""
     try:
-        return version("blackstart")
+        number = version("blackstart")
     except PackageNotFoundError:
-        return "unknown"
+        number = "unknown"
+    digest = sha256()
+    for path in sorted(p for p in _PACKAGE.rglob("*") if p.suffix in _SOURCES):
+        digest.update(b"%s\0%s\0" % (path.relative_to(_PACKAGE).as_posix().encode(), path.read_bytes()))
+    return f"{number} ({digest.hexdigest()[:12]})"
 
 
 def assemble(
@@ -180,10 +190,15 @@ def _environment(runs: list[dict[str, Any]]) -> Facts:
             [{"name": r["stack"]["name"], "instances": len(r["stack"]["instances"])} for r in runs]
         ),
         "versions": _values([r["versions"] for r in runs]),
-        "database": _values([r["configuration"].get("postgres") or {} for r in runs]),
+        "database": _values([_database(r["configuration"].get("postgres")) for r in runs]),
         "host": _values([r["host"] for r in runs]),
         "images": sorted(images),
     }
+
+
+def _database(told: Any) -> Mapping[str, Any]:
+    """What a run.json says of Postgres: its settings, or in words why it could not be asked."""
+    return told if isinstance(told, Mapping) else {"unknown": told} if told else {}
 
 
 def _values(objects: list[Mapping[str, Any]]) -> dict[str, str]:

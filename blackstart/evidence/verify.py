@@ -32,7 +32,7 @@ from blackstart.model.errors import ConfigError, EvidenceError
 #: What every folder of evidence holds; one with none of them is something else.
 _FIXED = (SUMS, SIGNATURE, PUBLIC_KEY, FACTS, PAGE)
 #: What must come out again whatever version computes it; the rest is wording.
-_CORE = ("path", "role", "verdict", "proof", "measure", "check", "superseded")
+_CORE = ("path", "role", "verdict", "proof", "measure", "check", "superseded", "faults", "restores", "steps")
 #: More differences than this are not told one by one.
 _MOST = 12
 
@@ -57,8 +57,13 @@ class Verification:
 
     @property
     def intact(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether nothing is wrong, as far as it could be compared."""
         return not self.problems
+
+    @property
+    def compared(self) -> bool:
+        """Whether the page could be compared with what the histories give."""
+        return not self.notes
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,16 @@ def test_steps_of_which_no_hash_is_recorded_are_not_called_as_written(own_run: P
     assert "1 runbook followed step by step (rows-deleted): 4 of 4 steps ended as they must." in shown
 
 
+def test_a_trial_in_which_the_database_could_not_be_asked_in_the_end_is_evidence_too(
+    own_run: Path, tmp_path: Path
+) -> None:
+    run = own_run / DRILL / "trial-1"
+    told = json.loads((run / "run.json").read_text())["configuration"]
+    edit(run, configuration={**told, "postgres": "unknown: nobody is primary"})
+    database = build(own_run, tmp_path / "out", KEY).facts["environment"]["database"]
+    assert database["unknown"] == "unknown: nobody is primary"
+
+
 def test_a_target_is_compared_with_what_was_measured(run: Path, built: Built, tmp_path: Path) -> None:
     (met,) = the_drill(built.facts)["trials"][0]["targets"]
     assert (met["objective"], met["bound"], met["verdict"]) == ("rto", "60s", "pass")
