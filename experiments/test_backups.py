@@ -40,9 +40,12 @@ from sut.recovery.settings import REPOSITORY, SIDE
 
 #: Whatever becomes of backups, clients must not feel it; a restore beside them may slow some requests down.
 GOES_ON = {"chat": 0.9, "session": 0.9, "sql-write": 0.9}
-UNFELT = Objectives(availability=GOES_ON, undetected=0, rows_missing=0, lost=0, duplicate=0)
+#: Nor be without service for longer than this, however little that is of a long drill.
+BRIEF = "5s"
+UNFELT = Objectives(rto=BRIEF, availability=GOES_ON, undetected=0, rows_missing=0, lost=0, duplicate=0)
 #: The wrong attempt is refused, and the right one gives back everything.
 REFUSED_AND_RECOVERED = Objectives(
+    rto=BRIEF,
     availability=GOES_ON,
     undetected=0,
     rows_missing=0,
@@ -166,7 +169,9 @@ def test_wrong_key(drill: Drill) -> None:
     hypothesis="While the repository is full, archiving fails and says so, clients notice nothing, and once "
     "there is room nothing of that time is missing.",
     runbook="repository-full",
-    objectives=Objectives(availability=GOES_ON, alerts_missing=0, rows_missing=0, lost=0, duplicate=0),
+    objectives=Objectives(
+        rto=BRIEF, availability=GOES_ON, alerts_missing=0, rows_missing=0, lost=0, duplicate=0
+    ),
     control=Control(variant="no-backup-alerts", breaks="alerts_missing"),
     expects_alert="ArchivingFails",
     prepare=backed_up,
@@ -203,7 +208,9 @@ def test_repository_full(drill: Drill) -> None:
     hypothesis="An archive command that says yes and keeps nothing is noticed: by an alert, and by whoever "
     "checks.",
     runbook="archiving-broken",
-    objectives=Objectives(availability=GOES_ON, alerts_missing=0, undetected=0, lost=0, duplicate=0),
+    objectives=Objectives(
+        rto=BRIEF, availability=GOES_ON, alerts_missing=0, undetected=0, lost=0, duplicate=0
+    ),
     control=Control(variant="no-backup-alerts", breaks="alerts_missing"),
     expects_alert="WalNotInRepository",
     blast_radius=BlastRadius(instances=2, zones=2),
@@ -260,7 +267,7 @@ def test_archive_hole(drill: Drill) -> None:
     "it was written; and when rows are silently gone, what it counts shows it.",
     runbook="restore-unverified",
     objectives=Objectives(
-        availability=GOES_ON, rows_missing=0, rows_changed=0, undetected=0, lost=0, duplicate=0
+        rto=BRIEF, availability=GOES_ON, rows_missing=0, rows_changed=0, undetected=0, lost=0, duplicate=0
     ),
     control=(
         Control(variant="verification-skips-rows", breaks="undetected"),
@@ -297,7 +304,7 @@ def test_restore_verified(drill: Drill) -> None:
     stack="recovery",
     hypothesis="When restores are not verified any more, somebody is told.",
     runbook="restore-unverified",
-    objectives=Objectives(availability=GOES_ON, alerts_missing=0, lost=0, duplicate=0),
+    objectives=Objectives(rto=BRIEF, availability=GOES_ON, alerts_missing=0, lost=0, duplicate=0),
     control=Control(variant="no-backup-alerts", breaks="alerts_missing"),
     expects_alert="RestoreVerificationOverdue",
 )
