@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +16,14 @@ from blackstart.drill.following import NO_ENV, Followed, Follower
 from blackstart.drill.gates import await_calm
 from blackstart.drill.placebo import NotInjected
 from blackstart.drill.play import Player
-from blackstart.drill.record import supersede
+from blackstart.drill.record import keep_logs, supersede
 from blackstart.drill.restored import Check, record, restore_event
 from blackstart.drill.result import Result
 from blackstart.drill.until import Until
 from blackstart.faults import Fault
 from blackstart.injection.injector import Injection
 from blackstart.model.durations import Duration, seconds
-from blackstart.model.errors import ConfigError, HypothesisFailed
+from blackstart.model.errors import ConfigError, HarnessError, HypothesisFailed
 from blackstart.model.experiment import Control, Experiment, Role, run_name
 from blackstart.model.verdict import Verdict
 from blackstart.schedule.schedule import Schedule
@@ -174,8 +176,15 @@ class Drill:
         if self.ceilings > 1:
             self._begun.notes.append(f"timings judged by {self.ceilings:g} times their bounds")
         self._begun.notes += notes
+        began = datetime.now(UTC)
         try:
             return self._begun.execute(lambda: body(self))
+        except HarnessError:
+            # What the containers say of the trouble is gone with them.
+            with contextlib.suppress(HarnessError):
+                keep_logs(self.session.running, folder, began)
+                self.session.progress.say(f"no verdict; what the containers logged is in {folder / 'logs'}")
+            raise
         finally:
             self._begun = None
 
