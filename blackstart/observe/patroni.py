@@ -14,8 +14,8 @@ from blackstart.observe.source import Fact, PollingSource, Watch, claimed, short
 if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
-#: Patroni before 4.0 says master; a standby cluster's leader is the primary of its own service.
-_PRIMARY = frozenset({"primary", "master", "standby_leader"})
+#: A standby cluster's leader takes no writes: it follows another cluster's primary.
+_REPLICA = frozenset({"replica", "standby_leader"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PatroniStatus:
     @property
     def is_replica(self) -> bool:
         """Replica whose Postgres runs and can be read from."""
-        return self.role == "replica" and self.state == "running"
+        return self.role in _REPLICA and self.state == "running"
 
     @classmethod
     def parse(cls, body: bytes, date: float | None = None) -> PatroniStatus:
@@ -51,7 +51,8 @@ class PatroniStatus:
         role = str(data.get("role", "unknown"))
         xlog = data.get("xlog") or {}
         position = xlog.get("location", xlog.get("replayed_location"))
-        name = "primary" if role in _PRIMARY else role
+        # Patroni before 4.0 says master.
+        name = "primary" if role == "master" else role
         # Postgres that is starting answers timeline 0.
         return cls(
             name,

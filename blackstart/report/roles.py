@@ -15,8 +15,8 @@ from blackstart.report.draw import Span
 from blackstart.report.samples import Acks, Samples
 from blackstart.report.words import count, listed, moment, secs
 
-_PRIMARY = frozenset({"primary", "master", "leader", "standby_leader"})
-_REPLICA = frozenset({"replica", "standby", "slave", "sync_standby", "secondary"})
+_PRIMARY = frozenset({"primary", "master", "leader"})
+_REPLICA = frozenset({"replica", "standby", "standby_leader", "slave", "sync_standby", "secondary"})
 #: A crashed primary keeps its role's name for a while: its state tells.
 ALIVE = frozenset({"", "running", "streaming", "in archive recovery", "ok", "up"})
 #: The role of one that does not answer, as the event sources call it.

@@ -181,9 +181,13 @@ def test_a_role_counts_only_while_postgres_runs(name: str, role: str, primary: b
     assert (status.role, status.is_primary, status.is_replica) == (role, primary, replica)
 
 
-def test_older_words_for_a_primary() -> None:
+def test_the_older_word_for_a_primary() -> None:
     assert PatroniStatus.parse(b'{"role": "master", "state": "running", "timeline": 7}').is_primary
-    assert PatroniStatus.parse(b'{"role": "standby_leader", "state": "running"}').is_primary
+
+
+def test_the_leader_of_a_standby_cluster_takes_no_writes() -> None:
+    leader = PatroniStatus.parse(b'{"role": "standby_leader", "state": "running", "timeline": 7}')
+    assert (leader.role, leader.is_primary, leader.is_replica) == ("standby_leader", False, True)
 
 
 def test_a_cluster_without_a_leader() -> None:
