@@ -16,6 +16,8 @@ from sut.region import settings
 #: The second region is not waited for. What it may lack is what was under way, and what one machine with two
 #: cores makes of that when it is busy.
 UNDER_WAY = "5s"
+#: What is in no region, or in the second one.
+ELSEWHERE = ",".join((*settings.OUTSIDE, *settings.SECOND))
 
 
 @experiment(
@@ -33,6 +35,24 @@ def test_region_lost(drill: Drill) -> None:
     drill.inject(instances_lost("postgres", allow_total_loss=True, max_duration=LONG))
     drill.follow("region-lost", "find", "alerted", "confirm-lost", "fence", "promote", "serve", "verify")
     # Nobody follows the second region now. It is copied while clients go on.
+    drill.follow("region-failback", "find", "provision", "copy")
+    drill.observe(limit="60s")
+
+
+@experiment(
+    stack="region",
+    hypothesis="When all is lost that the first region had, its applications, caches and store too, the "
+    "second serves within a minute, has lost no more than a few seconds, and the first is made anew as its "
+    "standby.",
+    runbook="region-lost",
+    objectives=Objectives(rto="60s", rpo=UNDER_WAY, gives_up=["lost"], duplicate=0, split_brain=0),
+    control=Control(variant="second-region-cut-off", breaks="rpo"),
+    expects_alert="PostgresNoPrimary",
+    blast_radius=BlastRadius(instances=3, zones=4),
+)
+def test_whole_region_lost(drill: Drill) -> None:
+    drill.inject(instances_lost("all", spared=ELSEWHERE, allow_total_loss=True, max_duration=LONG))
+    drill.follow("region-lost", "find", "alerted", "confirm-lost", "fence", "promote", "serve", "verify")
     drill.follow("region-failback", "find", "provision", "copy")
     drill.observe(limit="60s")
 

@@ -24,8 +24,8 @@ ALL = "all"
 class InstancesLost(Fault):
     """Remove the services' containers of `target` (a selector, or `all`) and empty their disks, all at once.
 
-    `spared` is a selector of instances that stay, as the host that keeps the backups. What stays of the lost
-    ones is their place: name, address, edges and published ports, which the machine that replaces one gets.
+    `spared` are selectors, with commas between them, of instances that stay, as the host of the backups. What
+    stays of the lost ones is their place: name, address, edges and published ports, which the machine that replaces one gets.
 
     To recover is what the drill must show, by whatever its runbook says; this fault's end is no part of that.
     Its undo makes what is missing then anew, empty: what a service does that starts without its data is its
@@ -54,21 +54,24 @@ class InstancesLost(Fault):
     def validate(self, stack: Stack) -> None:
         """ConfigError for a selector that means nothing, and where `spared` leaves nothing to lose."""
         super().validate(stack)
-        if self.spared:
-            Selector.parse(self.spared).validate(stack)
+        for each in self._spared():
+            Selector.parse(each).validate(stack)
         if not any(self.meant(stack)):
             raise ConfigError(f"{self.target!r} without {self.spared!r} is nothing: nothing would be lost")
 
     def meant(self, stack: Stack) -> tuple[tuple[Instance, ...], ...]:
         """See Fault.meant."""
         found = stack.instances if self.target == ALL else Selector.parse(self.target).candidates(stack)
-        spared = Selector.parse(self.spared).candidates(stack) if self.spared else ()
+        spared = [i for each in self._spared() for i in Selector.parse(each).candidates(stack)]
         return (tuple(i for i in found if i not in spared),)
+
+    def _spared(self) -> list[str]:
+        return [part.strip() for part in self.spared.split(",")] if self.spared else []
 
     def plan(self, site: Site) -> Undo:
         """Finds the containers and their disks; InjectionError if one is down: its undo would not be ours."""
         found = site.stack.instances if self.target == ALL else site.resolve(self.target)
-        spared = site.resolve(self.spared) if self.spared else ()
+        spared = [i for each in self._spared() for i in site.resolve(each)]
         lost = [i for i in found if i not in spared]
         names = tuple(site.container(i.name) for i in lost)
         refuse_down(site.platform, names, "it cannot be lost")
@@ -111,5 +114,5 @@ class InstancesLost(Fault):
 
 @constructor
 def instances_lost(target: str, spared: str = "", **options: Unpack[Options]) -> InstancesLost:
-    """Lose instances and disks: `instances_lost("postgres")`; with `all`, all but those of `spared`."""
+    """Lose instances and disks: `instances_lost("postgres")`, or all but some: `("all", "repo-1,front")`."""
     return InstancesLost(target, spared, **options)

@@ -6,6 +6,9 @@ from __future__ import annotations
 ETCD, POSTGRES, PROXY = "etcd-r1", "pg-r1", "pgproxy-r1"
 REDIS, SENTINEL = "redis-r1", "sentinel-r1"
 APP, WORKER = "app-r1", "worker-r1"
+SECOND = (ETCD, POSTGRES, PROXY, REDIS, SENTINEL, APP, WORKER)
+#: Services that stand for what is in neither region: the way in, others' services, monitoring.
+OUTSIDE = ("front", "llm", "tool", "prometheus", "alertmanager", "prober")
 #: Its zone: what happens to the first region's does not happen to it.
 ZONE = "r"
 

@@ -38,6 +38,7 @@ def names(*instances: str) -> tuple[str, ...]:
         ("postgres.replica", "", names("pg-2")),
         ("all", "pg-1", names("pg-2", "app-1")),
         ("all", "postgres", names("app-1")),
+        ("all", "pg-1,app", names("pg-2")),
         ("postgres", "pg-1", names("pg-2")),
     ],
 )
@@ -54,6 +55,7 @@ def test_lost_is_whom_the_target_means_but_for_the_spared(
     [
         ("pgg", "", "unknown target 'pgg'"),
         ("all", "pgg", "unknown target 'pgg'"),
+        ("all", "pg-1,", "not a target: ''"),
         ("pg-1", "postgres", "nothing would be lost"),
     ],
 )

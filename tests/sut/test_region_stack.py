@@ -26,15 +26,7 @@ from sut.stack import stack as sample
 ROOT = Path(__file__).parents[2]
 POSTGRES_IMAGE = ROOT / "sut" / "postgres"
 PROGRAMS = ("await-replay.sh", "follow-region")
-SECOND = {
-    settings.ETCD,
-    settings.POSTGRES,
-    settings.PROXY,
-    settings.REDIS,
-    settings.SENTINEL,
-    settings.APP,
-    settings.WORKER,
-}
+SECOND = set(settings.SECOND)
 
 
 def edges(source: str) -> set[str]:

@@ -55,6 +55,12 @@ def test_the_blocks_of_a_runbook_are_steps_in_good_bash(runbook: Path) -> None:
 
 
 @pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda path: path.stem)
+def test_whoever_follows_a_runbook_is_told_to_stop_where_a_step_fails(runbook: Path) -> None:
+    before, _, _ = runbook.read_text().partition("\n```sh")
+    assert "`set -euo pipefail`" in before
+
+
+@pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda path: path.stem)
 def test_a_runbook_that_finds_a_run_takes_the_one_that_is_given(runbook: Path) -> None:
     code = "\n".join(block.code for block in read_runbook(runbook).blocks)
     found = re.findall(r"^RUN=.*$", code, re.M)
