@@ -25,7 +25,8 @@ class InstancesLost(Fault):
     """Remove the services' containers of `target` (a selector, or `all`) and empty their disks, all at once.
 
     `spared` are selectors, with commas between them, of instances that stay, as the host of the backups. What
-    stays of the lost ones is their place: name, address, edges and published ports, which the machine that replaces one gets.
+    stays of the lost ones is their place: name, address, edges and published ports, which the machine that
+    replaces one gets.
 
     To recover is what the drill must show, by whatever its runbook says; this fault's end is no part of that.
     Its undo makes what is missing then anew, empty: what a service does that starts without its data is its

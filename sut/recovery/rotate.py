@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from blackstart.model.errors import BlackstartError
+from blackstart.model.errors import BlackstartError, ConfigError
 from sut import rotation
 from sut.settings import (
     APP_PASSWORD,
+    APPS,
     CONTENT_KEY,
     JWT_KID,
     JWT_SECRET,
@@ -20,6 +21,7 @@ from sut.settings import (
     NEXT_CONTENT_KEY,
     NEXT_JWT_KID,
     NEXT_JWT_SECRET,
+    SECRETS_DIR,
 )
 
 if TYPE_CHECKING:
@@ -29,8 +31,14 @@ if TYPE_CHECKING:
 def forward(running: RunningStack) -> None:
     """A new key of tokens and of content, the old ones still good, and a new password of the service's role.
 
-    Raises PlatformError.
+    Raises PlatformError; ConfigError where they are in force already: then one of them may be what is out.
     """
+    done = running.exec(APPS[0], ["cat", f"{SECRETS_DIR}/jwt-keys"])
+    if NEXT_JWT_SECRET in done.output:
+        raise ConfigError(
+            f"the next secrets are in force in run {running.run_id} already, nothing was replaced: choose "
+            "others (NEXT_* in sut/settings.py; of a service of yours, in its store of secrets)"
+        )
     rotation.jwt_keys(running, {JWT_KID: JWT_SECRET, NEXT_JWT_KID: NEXT_JWT_SECRET})
     content_keys(running)
     rotation.database_password(running, NEXT_APP_PASSWORD)

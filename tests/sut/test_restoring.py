@@ -342,10 +342,11 @@ def test_without_a_restore_there_is_no_account(host: Path) -> None:
 
 
 def test_a_failed_verification_leaves_known_when_one_went_well(host: Path) -> None:
-    verify._measure({"ok": True, "seconds": 2.0})
+    verify._measure({"ok": True, "seconds": 2.0, "tables": {"a.b.c": (1200, "1"), "a.b.d": (34, "2")}})
     first = (host / "run" / "metrics").read_text().splitlines()
-    verify._measure({"ok": False, "seconds": 3.0})
+    verify._measure({"ok": False, "seconds": 3.0, "tables": {"a.b.c": (1, "1")}})
     then = (host / "run" / "metrics").read_text().splitlines()
+    assert {"restore_verified_rows 1234"} == {line for line in first + then if "_rows" in line}
     assert first[0] == then[0]
     assert (first[1], then[1]) == ("restore_verification_failed 0", "restore_verification_failed 1")
     # A start is no verification.

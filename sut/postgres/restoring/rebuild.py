@@ -64,7 +64,8 @@ def await_recovery(words: Sequence[str]) -> None:
         "the end of recovery",
         lambda: None if _state() in ended else _state() or "none",
         _PROGRESS_LIMIT_S,
-        progress=server.replayed,
+        # Also while files are copied: a large cluster's take longer than the limit.
+        progress=lambda: (server.copied(), server.replayed()),
     )
     _raise_if_failed()
     say(str(account.last()))

@@ -19,6 +19,7 @@ from .wanted import parse
 _VERIFIED = RUN / "verified.json"
 _METRICS = Path(os.environ.get("METRICS", "/run/metrics/metrics"))
 _SUCCESS, _FAILED = "restore_verified_timestamp_seconds", "restore_verification_failed"
+_ROWS = "restore_verified_rows"
 _DURATION, _LIMIT = "restore_verification_duration_seconds", "restore_verification_limit_seconds"
 #: Since when verifications are expected here.
 _EXPECTED = "restore_verification_expected_timestamp_seconds"
@@ -110,7 +111,11 @@ def _tables() -> dict[str, tuple[int, str]]:
 def _measure(told: dict[str, Any]) -> None:
     """Tell Prometheus; of a failure, it stays known when the last success was."""
     found = {_FAILED: float(not told["ok"]), _DURATION: float(told["seconds"])}
-    _write(found | ({_SUCCESS: time.time()} if told["ok"] else {}))
+    if told["ok"]:
+        found[_SUCCESS] = time.time()
+    if told["ok"] and told["tables"]:
+        found[_ROWS] = float(sum(rows for rows, _ in told["tables"].values()))
+    _write(found)
 
 
 def expect_verification(words: Sequence[str]) -> None:
