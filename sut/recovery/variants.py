@@ -23,6 +23,7 @@ _NODES, _REPOSITORY = "/var/lib/postgresql", "/run/backup"
 _NO_ARCHIVING = f"{_NODES}/no-archiving"
 _NO_STANDBY = f"{_NODES}/no-archive-on-standby"
 _IGNORES = f"{_NODES}/restore-ignores-errors"
+_SHORT = f"{_NODES}/restore-ends-short"
 _SKIPS = f"{_NODES}/verification-skips-rows"
 _NO_WAL = f"{_REPOSITORY}/backups-without-wal"
 _NO_VERIFICATION = f"{_REPOSITORY}/no-verification"
@@ -136,6 +137,12 @@ VARIANTS = (
         "every restore says that it went well, whatever came of it",
         apply=partial(_weaken, _IGNORES, (*POSTGRES, SIDE)),
         revert=partial(_strengthen, _IGNORES, (*POSTGRES, SIDE)),
+    ),
+    Variant(
+        "restore-ends-short",
+        "a restore to a moment ends some seconds before it, and says that it went well",
+        apply=partial(_weaken, _SHORT, (SIDE,)),
+        revert=partial(_strengthen, _SHORT, (SIDE,)),
     ),
     Variant(
         "streaming-receiver",

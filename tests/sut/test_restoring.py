@@ -19,6 +19,7 @@ from sut.postgres.restoring import (
     rebuild,
     repository,
     server,
+    side,
     verify,
 )
 from sut.postgres.restoring.account import Account, UnderWay
@@ -316,6 +317,18 @@ def test_a_wait_goes_on_as_long_as_there_is_progress() -> None:
     with pytest.raises(Failed, match=r"the end: not within 0\.01 s; last seen: not yet"):
         base.until("the end", lambda: "not yet", 0.01, 0.01, progress=lambda: next(told))
     assert list(told) == []
+
+
+def test_a_restore_that_was_weakened_ends_short_of_its_moment(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[Wanted] = []
+    monkeypatch.setattr(side, "copy", copied.append)
+    words = ["--only", "copy", "--type", "time", "--target", TIME.target]
+    side.restore_cluster(words)
+    (host / "restore-ends-short").touch()
+    side.restore_cluster(words)
+    assert [w.target for w in copied] == [TIME.target, "2026-01-31 11:59:47.500000+00:00"]
 
 
 # -- accounts ----------------------------------------------------------------------------------------
