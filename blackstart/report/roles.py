@@ -115,15 +115,17 @@ def finding(parts: Sequence[Segment], zero: float) -> str:
         if not reigns:
             sentences.append(f"{source} named no primary.")
             continue
-        changes = [(a, b) for a, b in pairwise(reigns) if a.instance != b.instance]
+        # One that was not seen as primary meanwhile became it again.
+        changes = [(a, b) for a, b in pairwise(reigns) if a.instance != b.instance or a.end < b.begin]
         if not changes:
             sentences.append(f"{reigns[0].instance} was primary throughout, as {source} saw it.")
         for a, b in changes:
             gap = b.begin - a.end
+            who = b.instance if b.instance != a.instance else "again"
             timeline = f" on timeline {b.timeline}" if b.timeline is not None else ""
             sentences.append(
                 f"{source} saw {a.instance} as primary until {moment(a.end - zero)} "
-                f"and {b.instance}{timeline} from {moment(b.begin - zero)}"
+                f"and {who}{timeline} from {moment(b.begin - zero)}"
                 + (f": for {secs(gap)} nobody was seen as primary." if gap > 0 else ".")
             )
     both = overlap(parts)

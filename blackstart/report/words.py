@@ -147,7 +147,7 @@ def bound_words(objective: str, bound: Any) -> str:
 def fault_words(fault: Mapping[str, Any]) -> str:
     """A fault as its call: `kill(postgres.primary, process=postgres)`."""
     hidden = ("kind", "target", "max_duration")
-    rest = {k: v for k, v in fault.items() if k not in hidden and v is not None and v is not False}
+    rest = {k: v for k, v in fault.items() if k not in hidden and v is not False and v not in (None, "")}
     arguments = [str(fault["target"])] if "target" in fault else []
     arguments += [f"{k}={v}" for k, v in rest.items()]
     return f"{fault.get('kind', 'fault')}({', '.join(arguments)})"

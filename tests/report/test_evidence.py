@@ -97,6 +97,24 @@ def test_a_primary_that_could_no_longer_be_asked_may_have_gone_on() -> None:
     assert "Never were two" not in told
 
 
+def test_one_that_becomes_primary_again_was_not_primary_throughout() -> None:
+    back = [*FAILOVER[:1], role(10.25, "pg-1", "unreachable", state=""), role(14, "pg-1", "primary", 2)]
+    told = roles.finding(roles.segments(back, 30), zero=10).replace("\N{NO-BREAK SPACE}", " ")
+    assert "throughout" not in told
+    assert "pg-1 as primary until T+0.250 s and again on timeline 2 from T+4.000 s" in told
+
+
+def test_the_leader_of_a_standby_cluster_is_no_second_primary() -> None:
+    regions = [
+        role(0, "pg-1", "primary"),
+        role(0, "pg-r1", "standby_leader"),
+        role(11, "pg-r1", "primary", 2),
+    ]
+    told = roles.finding(roles.segments(regions[:2], 30), zero=10)
+    assert "pg-1 was primary throughout" in told and "Never were two seen as primary at once" in told
+    assert "at once for" in roles.finding(roles.segments(regions, 30), zero=10)
+
+
 def test_who_was_primary_of_redis_is_whom_the_first_sentinel_names() -> None:
     def said(t: float, sentinel: str, name: str, server: str, **more: str) -> dict[str, Any]:
         told = {"time": round(t * S), "source": "sentinel", "event": name, "instance": sentinel}

@@ -77,3 +77,5 @@ def test_instants_are_in_utc_and_others_stay_as_they_are() -> None:
 def test_a_fault_reads_as_its_call() -> None:
     fault = {"kind": "kill", "target": "postgres.primary", "process": "postgres", "max_duration": "120s"}
     assert words.fault_words(fault) == "kill(postgres.primary, process=postgres)"
+    empty = {"kind": "edge_latency", "target": "app-1", "jitter": 0, "spared": "", "allow_total_loss": False}
+    assert words.fault_words(empty) == "edge_latency(app-1, jitter=0)"
