@@ -58,6 +58,13 @@ def verify(running: RunningStack, limit: Duration = "120s") -> None:
     _run(running, REPOSITORY, limit, "verify-repository")
 
 
+def room(running: RunningStack) -> float:
+    """Which share of the repository's disk is free."""
+    told = _run(running, REPOSITORY, "10s", "df", "-P", REPOSITORY_PATH)
+    size, _, free = (int(word) for word in told.splitlines()[-1].split()[1:4])
+    return free / size
+
+
 def adopt(running: RunningStack, limit: Duration = "180s") -> None:
     """Have the repository take the cluster that runs now for its own, with a full backup of it.
 

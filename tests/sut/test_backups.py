@@ -11,6 +11,7 @@ import pytest
 
 from blackstart.platforms.capabilities import ExecResult
 from blackstart.stack.running import RunningStack
+from fixtures.recovery import backed_up
 from sut.recovery import backups
 from sut.recovery.backups import BackupError, Repository, Verification
 from sut.recovery.settings import REPOSITORY, SIDE
@@ -115,6 +116,19 @@ def test_a_program_that_fails_tells_its_last_lines() -> None:
     with pytest.raises(BackupError, match=r"repo-1: `take-backup full` ended with 55\nline 25\n") as failed:
         backups.backup(running(**{"take-backup": ExecResult(55, lines)}))
     assert "line 24" not in str(failed.value)
+
+
+DF = "Filesystem 1024-blocks Used Available Capacity Mounted on\ntmpfs 1000 {} {} 0% /var/lib/pgbackrest\n"
+
+
+@pytest.mark.parametrize(("used", "kind"), [(100, "incr"), (499, "incr"), (500, "full"), (990, "full")])
+def test_a_repository_that_fills_gets_a_full_backup_which_has_older_ones_expire(
+    used: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "wait_ready", lambda _: None)
+    sample = running(**{"df": DF.format(used, 1000 - used), "take-backup": f"{LABEL}\n"})
+    backed_up(sample)
+    assert cast(Running, sample).asked[-1] == (REPOSITORY, ("take-backup", kind))
 
 
 def test_a_switch_waits_for_the_segment_that_it_ended() -> None:
