@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from jinja2 import ChoiceLoader, PackageLoader
@@ -44,7 +45,7 @@ def _drill(drill: Facts) -> dict[str, Any]:
     shown = shown_trial(drill)
     return {
         **drill,
-        "faults": list(dict.fromkeys(f["call"] for t in trials for f in t["faults"])),
+        "faults": _faults(dict.fromkeys(f["call"] for t in trials for f in t["faults"])),
         "backups": list(dict.fromkeys(str(r["from"]) for t in trials for r in t["restores"])),
         "rows": [_row(trial) for trial in drill["trials"]],
         "restores": [(_name(t), r) for t in trials for r in t["restores"]],
@@ -56,6 +57,14 @@ def _drill(drill: Facts) -> dict[str, Any]:
         "aims": _aims(trials),
         "several": len(trials) > 1,
     }
+
+
+def _faults(calls: Iterable[str]) -> list[str]:
+    """Each kind of fault on each target once, as it was called first: trials differ in seeds and places."""
+    like: dict[str, list[str]] = {}
+    for call in calls:
+        like.setdefault(call.partition(",")[0], []).append(call)
+    return [f"{first}{f' and {len(more)} like it' if more else ''}" for first, *more in like.values()]
 
 
 def _name(trial: Facts) -> str:
