@@ -42,10 +42,11 @@ def test_region_lost(drill: Drill) -> None:
 @experiment(
     stack="region",
     hypothesis="When all is lost that the first region had, its applications, caches and store too, the "
-    "second serves within a minute, has lost no more than a few seconds, and the first is made anew as its "
-    "standby.",
+    "second serves, has lost no more than a few seconds, and the first is made anew as its standby meanwhile, "
+    "all within ninety seconds.",
     runbook="region-lost",
-    objectives=Objectives(rto="60s", rpo=UNDER_WAY, gives_up=["lost"], duplicate=0, split_brain=0),
+    # The second serves after some eight: its one replica then shares two cores with a region that starts.
+    objectives=Objectives(rto="90s", rpo=UNDER_WAY, gives_up=["lost"], duplicate=0, split_brain=0),
     control=Control(variant="second-region-cut-off", breaks="rpo"),
     expects_alert="PostgresNoPrimary",
     blast_radius=BlastRadius(instances=3, zones=4),
