@@ -21,8 +21,8 @@ data=/var/lib/postgresql/17/main
 [ -d "$data" ] || install -d -m 700 "$data"
 
 # The container has only just started, so no postmaster can be alive; a stale file that names the process
-# id of another process of ours would keep Postgres from starting after a kill.
-rm -f "$data/postmaster.pid"
+# id of another process of ours would keep Postgres from starting after a kill, and so would its socket's lock.
+rm -f "$data/postmaster.pid" /var/run/postgresql/.s.PGSQL.*
 
 if [ -n "${ARCHIVE:-}" ]; then use-repository.sh; fi
 unset BACKUP_PEM BACKUP_CA
