@@ -16,7 +16,9 @@ pytestmark = pytest.mark.integration
 KILLED = """
 data=/var/lib/postgresql/17/main; mkdir -p "$data"
 sockets=/var/run/postgresql
-for left in "$sockets/.s.PGSQL.5432" "$sockets/.s.PGSQL.5432.lock" "$data/postmaster.pid"; do echo 1 > "$left"; done
+for left in "$sockets/.s.PGSQL.5432" "$sockets/.s.PGSQL.5432.lock" "$data/postmaster.pid"; do
+  echo 1 > "$left"
+done
 /usr/local/bin/entrypoint.sh find "$sockets" "$data" -type f
 """
 
