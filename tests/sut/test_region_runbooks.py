@@ -14,15 +14,20 @@ from blackstart.runbook.parse import read_runbook
 
 ROOT = Path(__file__).parents[2]
 FOLLOWS = {"host": "pgproxy-r1", "port": 5000}
-#: The engine: ports are names, etcd's configuration is a file, and the image's program is that of this tree.
+#: The engine: ports are names, and the image's program is that of this tree. The first region's configuration
+#: is the file `config`, the second's `second`; `PS` are the containers that there are; those of the names in
+#: `DOWN` do not answer.
 DOCKER = r"""#!/bin/bash
 all="$*"
 echo "$all" >> "$FOLDER/calls"
+case " ${DOWN:-} " in *" ${2#bs-r1-} "*) exit 1 ;; esac
 case $all in
   'port '*) name=${2#bs-r1-}; echo "${name%-net}" ;;
   'ps '*) echo "${PS:-}" ;;
   'kill '*) ;;
+  *etcd-r1*' get --print-value-only '*) cat "$FOLDER/second" ;;
   *' get --print-value-only '*) cat "$FOLDER/config" ;;
+  *' endpoint health') ;;
   *' put '*) printf '%s' "${@: -1}" > "$FOLDER/config" ;;
   *' del '*) ;;
   *follow-region*) shift 4; exec python3 "$FOLLOW_REGION" "$@" ;;
@@ -44,10 +49,14 @@ esac
 """
 
 
+PROVISION = '#!/bin/sh\necho "blackstart $*"\n'
+STORE = "etcd-1 etcd-2 etcd-3"
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> dict[str, str]:
     """The environment of a shell on a host whose programs answer as above."""
-    for name, text in {"docker": DOCKER, "curl": CURL, "blackstart": "#!/bin/sh\necho provisioned\n"}.items():
+    for name, text in {"docker": DOCKER, "curl": CURL, "blackstart": PROVISION}.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     (tmp_path / "config").write_text(json.dumps({"ttl": 20, "slots": {"region_two": {"type": "physical"}}}))
@@ -112,19 +121,40 @@ def test_the_control_leaves_the_lost_region_as_it_was(host: dict[str, str]) -> N
     assert config(host) == before
 
 
-def test_without_an_answer_of_the_lost_regions_store_nothing_is_fenced_and_it_is_said(
-    host: dict[str, str],
+def test_any_member_of_the_store_will_do(host: dict[str, str]) -> None:
+    assert follow("region-lost", "find", "fence", env={**host, "DOWN": "etcd-1 etcd-2"}).returncode == 0
+    assert called(host, "bs-r1-etcd-3 etcdctl --command-timeout=3s put") and "standby_cluster" in config(host)
+
+
+@pytest.mark.parametrize("left", ["bs-r1-etcd-2", "bs-r1-pg-1"])
+def test_where_no_member_answers_and_something_is_left_nobody_is_promoted(
+    host: dict[str, str], left: str
 ) -> None:
-    Path(host["FOLDER"], "config").unlink()
-    done = follow("region-lost", "find", "fence", "promote", env=host)
+    done = follow("region-lost", "find", "fence", "promote", env={**host, "DOWN": STORE, "PS": left})
     assert done.returncode != 0
-    assert not Path(host["FOLDER"], "curls").exists(), "and nobody was promoted"
+    assert (
+        f"NOT FENCED, do not promote: no member of the store answers, and these are left: {left}"
+        in done.stdout
+    )
+    assert not Path(host["FOLDER"], "curls").exists()
+
+
+def test_where_nothing_is_left_there_is_nothing_to_fence(host: dict[str, str]) -> None:
+    done = follow("region-lost", "find", "fence", env={**host, "DOWN": STORE, "PS": "bs-r1-pg-r1"})
+    assert (done.returncode, "there is nothing to fence" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_store_without_a_configuration_is_not_called_fenced(host: dict[str, str]) -> None:
+    Path(host["FOLDER"], "config").write_text("")
+    done = follow("region-lost", "find", "fence", env=host)
+    assert done.returncode != 0
+    assert not called(host, " put ")
 
 
 def test_no_node_is_started_anew_where_there_is_no_fence(host: dict[str, str]) -> None:
     done = follow("region-failback", "find", "provision", env={**host, "PRIMARY": "pg-r1"})
     assert done.returncode != 0
-    assert "no fence" in done.stdout and "provisioned" not in done.stdout
+    assert "no fence" in done.stdout and "--all" not in done.stdout
     assert not called(host, " del ")
 
 
@@ -132,8 +162,23 @@ def test_nodes_begin_anew_with_the_fence_in_force(host: dict[str, str]) -> None:
     Path(host["FOLDER"], "config").write_text(json.dumps({"standby_cluster": FOLLOWS}))
     done = follow("region-failback", "find", "provision", env={**host, "PRIMARY": "pg-r1"})
     assert done.returncode == 0, done.stderr
-    assert "provisioned" in done.stdout
+    assert done.stdout.splitlines()[-1] == "blackstart provision r1 --all"
     assert called(host, "del /service/main/initialize") and not called(host, "del /service/main/config")
+
+
+def test_a_store_that_is_new_gets_the_second_regions_configuration_turned_round(host: dict[str, str]) -> None:
+    Path(host["FOLDER"], "config").write_text("")
+    Path(host["FOLDER"], "second").write_text(json.dumps({"ttl": 30, "slots": {"region_one": {}}}))
+    done = follow("region-failback", "find", "provision", env={**host, "PRIMARY": "pg-r1"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == [
+        "blackstart provision r1 etcd-1 etcd-2 etcd-3",
+        "the store is new: its cluster follows pgproxy-r1",
+        "blackstart provision r1 --all",
+    ]
+    told = config(host)
+    assert (told["ttl"], "slots" in told) == (30, False)
+    assert FOLLOWS.items() <= told["standby_cluster"].items()
 
 
 def test_clients_are_not_stopped_where_nobody_could_take_over(host: dict[str, str]) -> None:
