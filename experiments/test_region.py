@@ -42,8 +42,8 @@ def test_region_lost(drill: Drill) -> None:
 @experiment(
     stack="region",
     hypothesis="When all is lost that the first region had, its applications, caches and store too, the "
-    "second serves, has lost no more than a few seconds, and the first is made anew as its standby, "
-    "all within a minute and a half.",
+    "second serves within a minute and a half, has lost no more than a few seconds, and the first is made "
+    "anew as its standby.",
     runbook="region-lost",
     # The second serves after some eight: its one replica then shares two cores with a region that starts.
     objectives=Objectives(rto="90s", rpo=UNDER_WAY, gives_up=["lost"], duplicate=0, split_brain=0),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from blackstart.drill.result import Result
 from blackstart.history.spans import SPANS, Line, spans_in, write_spans
+from blackstart.model.errors import PlatformError
 from blackstart.report.build import junit_properties
 from blackstart.report.redact import redact, redact_deep
 
@@ -75,7 +76,10 @@ def keep_logs(running: RunningStack, folder: Path, since: datetime) -> None:
     logs.mkdir(exist_ok=True)
     spans: list[Line] = []
     for instance in running.stack.instances:
-        text = running.platform.logs(running.container(instance.name), since=since)
+        try:
+            text = running.platform.logs(running.container(instance.name), since=since)
+        except PlatformError as error:
+            text = f"no log: {error}\n"
         text = redact(text, running.stack.secrets)
         (logs / f"{instance.name}.log").write_text(text)
         spans += spans_in(text, instance.name)

@@ -181,7 +181,7 @@ class Drill:
             return self._begun.execute(lambda: body(self))
         except HarnessError:
             # What the containers say of the trouble is gone with them.
-            with contextlib.suppress(HarnessError):
+            with contextlib.suppress(HarnessError, OSError):
                 keep_logs(self.session.running, folder, began)
                 self.session.progress.say(f"no verdict; what the containers logged is in {folder / 'logs'}")
             raise

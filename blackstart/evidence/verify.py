@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ from blackstart.model.errors import ConfigError, EvidenceError
 #: What every folder of evidence holds; one with none of them is something else.
 _FIXED = (SUMS, SIGNATURE, PUBLIC_KEY, FACTS, PAGE)
 #: What must come out again whatever version computes it; the rest is wording.
-_CORE = ("path", "role", "verdict", "proof", "measure", "check", "superseded", "faults", "restores", "steps")
+_CORE = ("path", "role", "verdict", "proof", "measure", "check", "superseded", "restores")
+_CORE_OF_A_FAULT = ("begin_s", "end_s")
+_CORE_OF_A_STEP = ("runbook", "step", "sha256", "must_fail", "begin_s", "end_s", "exit")
 #: More differences than this are not told one by one.
 _MOST = 12
 
@@ -212,6 +214,8 @@ def _core(facts: Facts) -> Facts:
                 "trials": {
                     str(trial.get("path")): {
                         **{name: trial.get(name) for name in _CORE},
+                        "faults": _only(_CORE_OF_A_FAULT, trial.get("faults")),
+                        "steps": _only(_CORE_OF_A_STEP, trial.get("steps")),
                         "targets": _verdicts(trial.get("targets")),
                         "findings": _verdicts(trial.get("findings")),
                     }
@@ -221,6 +225,10 @@ def _core(facts: Facts) -> Facts:
             for drill in facts.get("drills") or ()
         },
     }
+
+
+def _only(names: Iterable[str], found: Any) -> list[list[Any]]:
+    return [[each.get(name) for name in names] for each in found or ()]
 
 
 def _verdicts(findings: Any) -> list[list[Any]]:

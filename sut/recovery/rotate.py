@@ -6,10 +6,10 @@ python -m sut.recovery.rotate RUN next|retire|back
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from blackstart.model.errors import BlackstartError, ConfigError
+from blackstart.model.errors import BlackstartError
 from sut import rotation
 from sut.settings import (
     APP_PASSWORD,
@@ -28,20 +28,22 @@ if TYPE_CHECKING:
     from blackstart.stack.running import RunningStack
 
 
-def forward(running: RunningStack) -> None:
+def forward(running: RunningStack) -> str:
     """A new key of tokens and of content, the old ones still good, and a new password of the service's role.
 
-    Raises PlatformError; ConfigError where they are in force already: then one of them may be what is out.
+    Done again it completes what was left half done, or what a restore has taken back; a warning is returned
+    where that is all that it can do. Raises PlatformError.
     """
-    done = running.exec(APPS[0], ["cat", f"{SECRETS_DIR}/jwt-keys"])
-    if NEXT_JWT_SECRET in done.output:
-        raise ConfigError(
-            f"the next secrets are in force in run {running.run_id} already, nothing was replaced: choose "
-            "others (NEXT_* in sut/settings.py; of a service of yours, in its store of secrets)"
-        )
+    before = running.exec(APPS[0], ["cat", f"{SECRETS_DIR}/jwt-keys"])
     rotation.jwt_keys(running, {JWT_KID: JWT_SECRET, NEXT_JWT_KID: NEXT_JWT_SECRET})
     content_keys(running)
     rotation.database_password(running, NEXT_APP_PASSWORD)
+    if NEXT_JWT_SECRET not in before.output:
+        return ""
+    return (
+        "these next secrets were in use before: if one of them is out, it still is; choose others (NEXT_* in "
+        "sut/settings.py; of a service of yours, in its store of secrets)"
+    )
 
 
 def content_keys(running: RunningStack) -> None:
@@ -65,16 +67,16 @@ def back(running: RunningStack) -> None:
 
 def main(words: Sequence[str]) -> int:
     """The command line; its exit status."""
-    ways = {"next": forward, "retire": retire, "back": back}
+    ways: dict[str, Callable[[RunningStack], str | None]] = {"next": forward, "retire": retire, "back": back}
     if len(words) != 2 or words[1] not in ways:
         print(f"usage: python -m sut.recovery.rotate RUN {'|'.join(ways)}", file=sys.stderr)
         return 64
     try:
-        ways[words[1]](found(words[0]))
+        warning = ways[words[1]](found(words[0]))
     except BlackstartError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"the secrets of run {words[0]} are replaced")
+    print(warning or f"the secrets of run {words[0]} are replaced")
     return 0
 
 

@@ -17,7 +17,7 @@ from blackstart.drill.record import keep_logs, trial_event
 from blackstart.drill.session import StackSession
 from blackstart.drill.trial import Drill
 from blackstart.history.spans import read_spans
-from blackstart.model.errors import SteadyStateError
+from blackstart.model.errors import PlatformError, SteadyStateError
 from blackstart.model.experiment import Control, Experiment, Role
 from blackstart.model.objectives import Objectives
 from blackstart.platforms.capabilities import Moment
@@ -36,6 +36,8 @@ class Logs:
     def logs(self, name: str, since: Moment | None = None) -> str:
         """As HasLogs."""
         assert since is not None
+        if not self.texts[name]:
+            raise PlatformError(f"{name} is gone")
         return self.texts[name]
 
 
@@ -77,7 +79,7 @@ def test_trouble_of_the_harness_leaves_what_the_containers_logged(
     said: list[str] = []
     session = SimpleNamespace(
         folder=tmp_path,
-        running=running({"bs-pg-1": "why it is ill"}),
+        running=running({"bs-etcd-1": "", "bs-pg-1": "why it is ill"}),
         progress=SimpleNamespace(say=said.append),
     )
     spec = Experiment("one.name", "All is well.", "page", Objectives(lost=0), (Control("weak", "lost"),))
@@ -86,6 +88,7 @@ def test_trouble_of_the_harness_leaves_what_the_containers_logged(
         drill.run(lambda _: None)
     logs = tmp_path / "one.name" / "trial-1" / "logs"
     assert (logs / "pg-1.log").read_text() == "why it is ill"
+    assert (logs / "etcd-1.log").read_text() == "no log: bs-etcd-1 is gone\n"
     assert said == [f"no verdict; what the containers logged is in {logs}"]
 
 

@@ -218,6 +218,8 @@ def test_evidence_of_another_version_is_judged_again_but_not_its_wording(evidenc
     data = facts(evidence)
     data["built_by"] = "blackstart 9.9"
     data["sentence"] = "All went well, said otherwise."
+    trial = next(t for t in data["drills"][0]["trials"] if t["faults"])
+    trial["faults"][0]["call"] = "the same fault, said otherwise"
     (evidence / sums.FACTS).write_bytes(rendered(data))
     sign(evidence, KEY)
     found = verify(evidence, PUBLIC)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
-from blackstart.model.errors import ConfigError, PlatformError
+from blackstart.model.errors import PlatformError
 from blackstart.platforms.capabilities import ExecResult
 from blackstart.stack.running import RunningStack
 from sut import rotation
@@ -153,12 +153,11 @@ def test_the_old_key_of_tokens_can_be_taken_away(service: Service) -> None:
     assert service.password == NEXT_APP_PASSWORD
 
 
-def test_secrets_that_are_in_force_already_replace_nothing(service: Service) -> None:
-    rotate.forward(cast(RunningStack, service))
-    done = len(service.order)
-    with pytest.raises(ConfigError, match="in force in run run1 already"):
-        rotate.forward(cast(RunningStack, service))
-    assert len(service.order) == done
+def test_a_rotation_done_again_completes_the_first_and_warns(service: Service) -> None:
+    assert rotate.forward(cast(RunningStack, service)) == ""
+    service.password = APP_PASSWORD  # a restore took it back
+    assert "choose others" in rotate.forward(cast(RunningStack, service))
+    assert service.password == NEXT_APP_PASSWORD
 
 
 def test_what_is_put_back_opens_what_was_sealed_meanwhile(service: Service) -> None:

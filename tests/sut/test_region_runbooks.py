@@ -16,11 +16,11 @@ ROOT = Path(__file__).parents[2]
 FOLLOWS = {"host": "pgproxy-r1", "port": 5000}
 #: The engine: ports are names, and the image's program is that of this tree. The first region's configuration
 #: is the file `config`, the second's `second`; `PS` are the containers that there are; those of the names in
-#: `DOWN` do not answer.
+#: `DOWN` do not answer until something is provisioned.
 DOCKER = r"""#!/bin/bash
 all="$*"
 echo "$all" >> "$FOLDER/calls"
-case " ${DOWN:-} " in *" ${2#bs-r1-} "*) exit 1 ;; esac
+[ -e "$FOLDER/anew" ] || case " ${DOWN:-} " in *" ${2#bs-r1-} "*) exit 1 ;; esac
 case $all in
   'port '*) name=${2#bs-r1-}; echo "${name%-net}" ;;
   'ps '*) echo "${PS:-}" ;;
@@ -49,7 +49,7 @@ esac
 """
 
 
-PROVISION = '#!/bin/sh\necho "blackstart $*"\n'
+PROVISION = '#!/bin/sh\ntouch "$FOLDER/anew"\necho "blackstart $*"\n'
 STORE = "etcd-1 etcd-2 etcd-3"
 
 
@@ -162,14 +162,14 @@ def test_nodes_begin_anew_with_the_fence_in_force(host: dict[str, str]) -> None:
     Path(host["FOLDER"], "config").write_text(json.dumps({"standby_cluster": FOLLOWS}))
     done = follow("region-failback", "find", "provision", env={**host, "PRIMARY": "pg-r1"})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "blackstart provision r1 --all"
+    assert done.stdout.splitlines()[1:] == ["blackstart provision r1 --all"], "a store that answers stays"
     assert called(host, "del /service/main/initialize") and not called(host, "del /service/main/config")
 
 
 def test_a_store_that_is_new_gets_the_second_regions_configuration_turned_round(host: dict[str, str]) -> None:
     Path(host["FOLDER"], "config").write_text("")
     Path(host["FOLDER"], "second").write_text(json.dumps({"ttl": 30, "slots": {"region_one": {}}}))
-    done = follow("region-failback", "find", "provision", env={**host, "PRIMARY": "pg-r1"})
+    done = follow("region-failback", "find", "provision", env={**host, "PRIMARY": "pg-r1", "DOWN": STORE})
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == [
         "blackstart provision r1 etcd-1 etcd-2 etcd-3",
