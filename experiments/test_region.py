@@ -16,6 +16,8 @@ from sut.region import settings
 #: The second region is not waited for. What it may lack is what was under way, and what one machine with two
 #: cores makes of that when it is busy.
 UNDER_WAY = "5s"
+#: What `region-lost` has people do, in this order.
+GIVEN_UP = ("find", "alerted", "confirm-lost", "fence", "promote", "serve", "verify")
 #: What is in no region, or in the second one.
 ELSEWHERE = ",".join((*settings.OUTSIDE, *settings.SECOND))
 
@@ -33,7 +35,7 @@ ELSEWHERE = ",".join((*settings.OUTSIDE, *settings.SECOND))
 )
 def test_region_lost(drill: Drill) -> None:
     drill.inject(instances_lost("postgres", allow_total_loss=True, max_duration=LONG))
-    drill.follow("region-lost", "find", "alerted", "confirm-lost", "fence", "promote", "serve", "verify")
+    drill.follow("region-lost", *GIVEN_UP)
     # Nobody follows the second region now. It is copied while clients go on.
     drill.follow("region-failback", "find", "provision", "copy")
     drill.observe(limit="60s")
@@ -53,7 +55,7 @@ def test_region_lost(drill: Drill) -> None:
 )
 def test_whole_region_lost(drill: Drill) -> None:
     drill.inject(instances_lost("all", spared=ELSEWHERE, allow_total_loss=True, max_duration=LONG))
-    drill.follow("region-lost", "find", "alerted", "confirm-lost", "fence", "promote", "serve", "verify")
+    drill.follow("region-lost", *GIVEN_UP)
     drill.follow("region-failback", "find", "provision", "copy")
     drill.observe(limit="60s")
 
@@ -70,7 +72,7 @@ def test_whole_region_lost(drill: Drill) -> None:
 )
 def test_region_back(drill: Drill) -> None:
     with drill.inject(node_kill("postgres", allow_total_loss=True, max_duration=LONG)):
-        drill.follow("region-lost", "find", "alerted", "confirm-lost", "fence", "promote", "serve", "verify")
+        drill.follow("region-lost", *GIVEN_UP)
     # Longer than the lease of whoever led: by then a node may be primary if nothing forbids it.
     drill.hold("30s")
     reconnected(drill.stack)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -181,7 +180,7 @@ class Drill:
             return self._begun.execute(lambda: body(self))
         except HarnessError:
             # What the containers say of the trouble is gone with them.
-            with contextlib.suppress(HarnessError, OSError):
+            with suppress(HarnessError, OSError):
                 keep_logs(self.session.running, folder, began)
                 self.session.progress.say(f"no verdict; what the containers logged is in {folder / 'logs'}")
             raise

@@ -16,7 +16,6 @@ import requests
 from blackstart.model.errors import HarnessError, SteadyStateError
 from blackstart.platforms.capabilities import disk_place
 from blackstart.platforms.waiting import wait_until
-from sut import conditions as sample
 from sut import load
 from sut.conditions import ask_postgres
 from sut.region import conditions, settings
@@ -142,7 +141,6 @@ def _first_follows(running: RunningStack) -> bool:
 
 def _promote(running: RunningStack, node: str, slot: str) -> None:
     """Have the node's region follow nobody any more, and keep the log for the other one."""
-    proxy = settings.PROXY if node == settings.POSTGRES else settings.FIRST_PROXY
     changed = {"standby_cluster": None, "slots": {slot: {"type": "physical"}}}
 
     def refused() -> str | None:
@@ -152,14 +150,8 @@ def _promote(running: RunningStack, node: str, slot: str) -> None:
     def other() -> str | None:
         return None if conditions.is_primary(running, node) else f"{node} is no primary"
 
-    def closed() -> str | None:
-        up = sample.servers_up(running, proxy).get("primary", [])
-        return None if up == [node] else f"{proxy} has up for writes: {', '.join(up) or 'none'}"
-
     _await(f"Patroni of {node} to take {changed}", refused, _SOON)
     _await(f"{node} to be primary", other, _SOON)
-    # A Patroni that begins a standby cluster asks there once, and ends if nobody answers.
-    _await(f"{proxy} to lead to {node}", closed, _SOON)
 
 
 def _replayed(running: RunningStack, node: str, position: str) -> None:
