@@ -34,14 +34,10 @@ from fixtures.backups import (
     verification,
     verified_every,
 )
-from fixtures.recovery import LONG, PRIMARY, backed_up, record_restored, rows, rows_recovered
+from fixtures.recovery import BRIEF, GOES_ON, LONG, PRIMARY, backed_up, record_restored, rows, rows_recovered
 from sut.recovery import backups
 from sut.recovery.settings import REPOSITORY, SIDE
 
-#: Whatever becomes of backups, clients must not feel it; a restore beside them may slow some requests down.
-GOES_ON = {"chat": 0.9, "session": 0.9, "sql-write": 0.9}
-#: Nor be without service for longer than this, however little that is of a long drill.
-BRIEF = "5s"
 UNFELT = Objectives(rto=BRIEF, availability=GOES_ON, undetected=0, rows_missing=0, lost=0, duplicate=0)
 #: The wrong attempt is refused, and the right one gives back everything.
 REFUSED_AND_RECOVERED = Objectives(

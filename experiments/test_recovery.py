@@ -28,6 +28,8 @@ from fixtures.disasters import (
 )
 from fixtures.postgres import primary
 from fixtures.recovery import (
+    BRIEF,
+    GOES_ON,
     LONG,
     OLD_S,
     PRIMARY,
@@ -48,10 +50,6 @@ from sut.recovery.settings import REPOSITORY, SIDE
 ARCHIVED = "20s"
 #: So turns that are older than that at the disaster must all be there again; much older ones expire.
 KEPT = f"at BETWEEN now() - interval '10 min' AND now() - interval '{ARCHIVED}'"
-#: A restore under load on a machine that others use may slow some requests down; it must not stop any kind.
-GOES_ON = {"chat": 0.9, "session": 0.9, "sql-write": 0.9}
-#: Nor may it leave any kind without service for longer than this, however little that is of a long drill.
-BRIEF = "5s"
 #: Everything that was there before is there again, as it was, and the side cluster has nothing of later.
 RECOVERED = Objectives(
     rto=BRIEF, availability=GOES_ON, lost=0, duplicate=0, rows_missing=0, rows_changed=0, rows_unexpected=0
